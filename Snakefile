@@ -1,0 +1,22 @@
+"""ShiftScope: pairs of texts and a language model in, identifiable steering vectors and a report out.
+
+`snakemake --cores all` builds everything that config.yaml asks for; `snakemake --cores all table_a6` one table.
+"""
+
+
+include: "rules/common.smk"
+include: "rules/lm.smk"
+include: "rules/pairs.smk"
+include: "rules/synthetic.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/aggregate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+        "results/metrics.parquet",
+        vectors_wanted(),

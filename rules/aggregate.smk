@@ -1,0 +1,80 @@
+# Tables and figures, each of the parts that it names; and all parts in one file, for people.
+
+
+def parts_for(name):
+    return parts_of(catalogue.entry(name).PARTS)
+
+
+rule table:
+    message:
+        "{wildcards.table}"
+    input:
+        parts=lambda w: parts_for(w.table),
+        code=lambda w: code("table.py", f"shiftscope.tables.{w.table}"),
+    output:
+        table="results/tables/{table}.parquet",
+        csv="results/tables/{table}.csv",
+        markdown="results/tables/{table}.md",
+    params:
+        slice=lambda w: json_of(table=w.table),
+    log:
+        "results/logs/table/{table}.log",
+    benchmark:
+        "results/benchmarks/table/{table}.tsv"
+    resources:
+        mem_mb=1000,
+    shell:
+        "{PYTHON} {input.code[0]} --parts {input.parts} --table {output.table} --csv {output.csv}"
+        " --markdown {output.markdown} --params {params.slice:q} --code {input.code} --log {log}"
+
+
+rule figure:
+    message:
+        "{wildcards.figure}"
+    input:
+        parts=lambda w: parts_for(w.figure),
+        code=lambda w: code("figure.py", f"shiftscope.tables.{w.figure}"),
+    output:
+        figure="results/figures/{figure}.svg",
+        table="results/figures/{figure}.parquet",
+        csv="results/figures/{figure}.csv",
+        markdown="results/figures/{figure}.md",
+    params:
+        slice=lambda w: json_of(table=w.figure),
+    log:
+        "results/logs/figure/{figure}.log",
+    benchmark:
+        "results/benchmarks/figure/{figure}.tsv"
+    resources:
+        mem_mb=1000,
+    shell:
+        "{PYTHON} {input.code[0]} --parts {input.parts} --figure {output.figure} --table {output.table}"
+        " --csv {output.csv} --markdown {output.markdown} --params {params.slice:q} --code {input.code} --log {log}"
+
+
+# one target per row of the catalogue: `snakemake --cores all table_a6`
+for name in CONFIG.tables + CONFIG.figures:
+
+    rule:
+        name:
+            name
+        input:
+            f"results/{name.split('_')[0]}s/{name}.md",
+
+
+rule collect_metrics:
+    message:
+        "all metrics in one file"
+    input:
+        parts=lambda w: parts_of("synthetic") + parts_of("language"),
+        code=code("collect_metrics.py"),
+    output:
+        metrics="results/metrics.parquet",
+    log:
+        "results/logs/collect_metrics.log",
+    benchmark:
+        "results/benchmarks/collect_metrics.tsv"
+    resources:
+        mem_mb=1000,
+    shell:
+        "{PYTHON} {input.code[0]} --parts {input.parts} --metrics {output.metrics} --code {input.code} --log {log}"

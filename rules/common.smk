@@ -1,0 +1,109 @@
+# What every rule shares: the checked config, the code of a script, and the names of files.
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+
+from shiftscope.code import code_of
+from shiftscope.config import SYNTHETIC, read_config, seeds_of
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import canonical_json
+from shiftscope.inputs import user_file_digest
+from shiftscope.pairs._words import word_files
+from shiftscope.tables import catalogue
+
+# the interpreter that runs Snakemake runs the scripts too; formatted into commands, so it is no reason to rerun
+PYTHON = shlex.quote(sys.executable)
+
+# `--configfile X` replaces whole sections of config.yaml, `--config seeds=…` one; nothing is merged more deeply
+try:
+    CONFIG = read_config(ROOT / "config.yaml", workflow.overwrite_configfiles, workflow.config_settings.config)
+except ShiftScopeError as error:
+    raise WorkflowError(str(error)) from None
+
+EMBEDDINGS = "results/embeddings/{lm}/{dataset}/"
+MODELS = "results/models/{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}"
+SELECTION = "results/selection/{lm}/{dataset}/codes_{codes}/{variant}.json"
+PART = "results/parts/{lm}/{dataset}.parquet"
+VECTORS = "results/vectors/{lm}/{dataset}/{variant}/"
+
+
+wildcard_constraints:
+    lm=r"[\w.-]+",
+    dataset=r"[\w.-]+",
+    variant=r"[\w.-]+",
+    codes=r"\d+",
+    block=r"\d+(-\d+)?",
+    table=r"table_\w+",
+    figure=r"figure_\w+",
+
+
+def code(script, *modules):
+    """The script first, then every project file that it or a module imported by name loads: inputs of its rule."""
+    files = code_of(ROOT / "scripts" / script, list(modules), ROOT / "src")
+    return [str(file.relative_to(ROOT)) for file in files]
+
+
+def json_of(**slice):
+    """The slice of the config that a job depends on, as canonical JSON: a change elsewhere leaves the job alone."""
+    return canonical_json(slice)
+
+
+def variant_module(w):
+    return f"shiftscope.variants.{CONFIG.variants[w.variant].kind}"
+
+
+def models_of(lm, dataset, codes, variant, suffix):
+    """Files of all seed blocks of a variant."""
+    blocks = CONFIG.blocks_of(variant)
+    return expand(MODELS + suffix, lm=lm, dataset=dataset, codes=codes, variant=variant, block=blocks)
+
+
+def evaluated(w, pattern):
+    """`pattern` (a function of lm, dataset, codes, variant) over everything trained on one dataset and LM."""
+    return [
+        file
+        for codes in CONFIG.codes(w.lm, w.dataset)
+        for variant in CONFIG.variants_on(w.lm, w.dataset)
+        for file in pattern(w.lm, w.dataset, codes, variant)
+    ]
+
+
+def parts_of(kind):
+    """Metric parts of synthetic data, or of language models with their untrained twins."""
+    return [
+        PART.format(lm=lm, dataset=dataset)
+        for lm, dataset in CONFIG.sources()
+        if (lm == SYNTHETIC) == (kind == "synthetic")
+    ]
+
+
+def vectors_wanted():
+    """Steering vectors of every variant on every trained language model: an untrained twin is a control."""
+    return [
+        VECTORS.format(lm=lm, dataset=dataset, variant=variant) + "steering_vectors.safetensors"
+        for lm, dataset in CONFIG.sources()
+        if lm != SYNTHETIC and CONFIG.lms[lm].kind != "untrained"
+        for variant in CONFIG.variants_on(lm, dataset)
+    ]
+
+
+def failures(since):
+    """The last line of every log in which a job failed since a moment: what went wrong, without Snakemake's details."""
+    for log in sorted(Path("results/logs").rglob("*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.stat().st_mtime >= since else []
+        for line in [line for line in lines if " ERROR " in line][-1:]:
+            yield f"{log}: {line.split(': ', 1)[-1]}"
+
+
+STARTED = time.time()
+
+
+onerror:
+    print("\n".join(["What failed:", *failures(STARTED)]), file=sys.stderr)

@@ -1,0 +1,33 @@
+# All metrics of one dataset on one language model, as one part of the long-form table.
+
+
+def code_of_evaluate(w):
+    kinds = {CONFIG.variants[variant].kind for variant in CONFIG.variants_on(w.lm, w.dataset)}
+    return code("evaluate.py", *(f"shiftscope.variants.{kind}" for kind in sorted(kinds)))
+
+
+rule evaluate:
+    message:
+        "metrics of {wildcards.dataset} on {wildcards.lm}"
+    input:
+        ancient(EMBEDDINGS + "embeddings.safetensors"),
+        manifest=EMBEDDINGS + "manifest.json",
+        weights=ancient(lambda w: evaluated(w, lambda *key: models_of(*key, ".safetensors"))),
+        sidecars=lambda w: evaluated(w, lambda *key: models_of(*key, ".json")),
+        selections=lambda w: evaluated(
+            w, lambda lm, dataset, codes, variant: [SELECTION.format(lm=lm, dataset=dataset, codes=codes, variant=variant)]
+        ),
+        code=code_of_evaluate,
+    output:
+        part=PART,
+    log:
+        "results/logs/evaluate/{lm}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{lm}/{dataset}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest} --weights {input.weights}"
+        " --sidecars {input.sidecars} --selections {input.selections} --part {output.part}"
+        " --code {input.code} --threads {threads} --log {log}"

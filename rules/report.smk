@@ -1,0 +1,3 @@
+rule report:
+    output: "results/report/index.html"
+    shell: "false"

@@ -1,0 +1,29 @@
+"""Export steering vectors: the setting chosen by UDR, its medoid seed, with names, scales and where they come from."""
+
+import importlib
+from pathlib import Path
+
+from shiftscope.export import export_vectors
+from shiftscope.files import read_json
+from shiftscope.job import run
+from shiftscope.models import read_models
+from shiftscope.shifts import read_embeddings
+
+
+def main(
+    embeddings: Path,
+    manifest: Path,
+    weights: list[Path],
+    sidecars: list[Path],
+    selection: Path,
+    vectors: Path,
+    others: Path,
+) -> None:
+    data = read_embeddings(embeddings, read_json(manifest))
+    models, facts = read_models(weights, sidecars)
+    variant = importlib.import_module(f"shiftscope.variants.{facts['kind']}")
+    export_vectors(data, variant, models, facts, read_json(selection), vectors, others)
+
+
+if __name__ == "__main__":
+    run(main)

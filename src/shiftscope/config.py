@@ -1,0 +1,324 @@
+"""The typed configuration: what may be asked for, and one-line errors for what may not.
+
+Read once, while the Snakefile is parsed. No script imports it: a job gets the canonical JSON of the slice it depends
+on, so a change elsewhere in the config leaves it alone.
+"""
+
+import difflib
+import importlib
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.schema import Strict
+from shiftscope.tables import catalogue
+
+PACKAGES = {"lms": "source", "pairs": "kind", "synthetic": "kind", "variants": "kind"}
+"""sections whose entries are described by a module of the package of the same name, and the key that names it"""
+DEFAULT_KIND = {"synthetic": "linear_shifts"}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+SYNTHETIC = "synthetic"
+"""what stands for the language model in paths and tables of synthetic data"""
+
+
+def _source_root() -> Path:
+    return Path(__file__).parent
+
+
+def kinds(section: str) -> list[str]:
+    """The names that `kind` (for language models `source`) may take: the section's files that define `Params`."""
+    files = sorted((_source_root() / section).glob("[!_]*.py"))
+    return [file.stem for file in files if hasattr(_module(section, file.stem), "Params")]
+
+
+def _module(section: str, kind: str) -> ModuleType:
+    return importlib.import_module(f"shiftscope.{section}.{kind}")
+
+
+class Entry(Strict):
+    """An entry of a section: the module that defines it and that module's own parameters."""
+
+    kind: str
+    params: Any
+
+    @property
+    def dump(self) -> dict[str, Any]:
+        """All parameters, defaults included, as JSON values."""
+        return self.params.model_dump(mode="json")
+
+
+class Lm(Entry):
+    """A language model, where its activation is read, and what is done with it."""
+
+    layer: str = Field("final_norm", pattern=r"^(final_norm|resid_post\.\d+)$")
+    dtype: str = Field("float32", pattern=r"^(float32|float16|bfloat16)$")
+    batch_tokens: int = Field(2048, ge=1)
+    variants: list[str] | None = None
+    pairs: list[str] | None = None
+
+
+class Dataset(Entry):
+    """A dataset of text pairs or a synthetic one, and the code sizes trained on it."""
+
+    codes: list[Annotated[int, Field(ge=1)]] | None = None
+    variants: list[str] | None = None
+
+
+class Variant(Entry):
+    """A model variant; `settings` are the points of its grid, all with the same seeds."""
+
+    settings: list[Any]
+
+    @property
+    def dumps(self) -> list[dict[str, Any]]:
+        """All settings as JSON values."""
+        return [setting.model_dump(mode="json") for setting in self.settings]
+
+
+class Top(Strict):
+    """The sections of a config file."""
+
+    seeds: list[str | int] = Field(min_length=1)
+    lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    synthetic: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any] | None] = Field(min_length=1)
+    tables: list[str] = Field(default_factory=list)
+    figures: list[str] = Field(default_factory=list)
+
+    @field_validator("seeds")
+    @classmethod
+    def _blocks(cls, blocks: list[str | int]) -> list[str | int]:
+        seeds = [seed for block in blocks for seed in seeds_of(str(block))]
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if twice:
+            raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
+        return blocks
+
+
+def seeds_of(block: str) -> list[int]:
+    """The seeds of one block: `"0-9"` or `"10"`.
+
+    Raises:
+        ValueError: it is neither, or an empty range.
+    """
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", block)
+    if not match:
+        raise ValueError(f'seeds {block!r} is neither a number such as "10" nor a range such as "0-9"')
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise ValueError(f'seeds "{block}" ends before it begins: write "{last}-{first}"')
+    return list(range(first, last + 1))
+
+
+class Config(Strict):
+    """A whole configuration, every entry checked by the module that defines it."""
+
+    blocks: list[str]
+    lms: dict[str, Lm]
+    pairs: dict[str, Dataset]
+    synthetic: dict[str, Dataset]
+    variants: dict[str, Variant]
+    tables: list[str]
+    figures: list[str]
+
+    def dataset(self, name: str) -> Dataset:
+        """The entry of a pair or synthetic dataset."""
+        return self.pairs.get(name) or self.synthetic[name]
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) that is trained on and evaluated; synthetic data have the lm `synthetic`."""
+        real = [(lm, name) for lm, entry in self.lms.items() for name in self.pairs if name in (entry.pairs or [name])]
+        return real + [(SYNTHETIC, name) for name in self.synthetic]
+
+    def codes(self, lm: str, dataset: str) -> list[int]:
+        """Code sizes k on a dataset; an untrained twin, a control, takes only the first."""
+        entry = self.dataset(dataset)
+        sizes = entry.codes or [n_varying(entry, "pairs" if dataset in self.pairs else "synthetic")]
+        return sizes[:1] if lm != SYNTHETIC and self.lms[lm].kind == "untrained" else sizes
+
+    def variants_on(self, lm: str, dataset: str) -> list[str]:
+        """Variants trained on a dataset: all, unless the entry of the lm or the dataset lists some.
+
+        A supervised variant is left out where nothing is labelled.
+        """
+        entry = self.dataset(dataset)
+        names = [name for name in self.variants if name in (entry.variants or [name])]
+        if lm != SYNTHETIC:
+            names = [name for name in names if name in (self.lms[lm].variants or [name])]
+        if not getattr(entry.params, "concepts", True):  # own pairs without label columns
+            names = [name for name in names if not getattr(self.variant_module(name), "SUPERVISED", False)]
+        return names
+
+    def variant_module(self, variant: str) -> ModuleType:
+        """The module that defines a variant."""
+        return _module("variants", self.variants[variant].kind)
+
+    def blocks_of(self, variant: str) -> list[str]:
+        """Seed blocks of a variant; one that no seed enters is fitted once, as seed 0."""
+        return ["0"] if getattr(self.variant_module(variant), "DETERMINISTIC", False) else self.blocks
+
+
+def n_varying(entry: Dataset, section: str) -> int | None:
+    """|V| as the dataset's parameters or its module state it; None where only the user can say."""
+    return getattr(entry.params, "n_varying", None) or getattr(_module(section, entry.kind), "N_VARYING", None)
+
+
+def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any] | None = None) -> Config:
+    """Read `base`, let each override replace whole top-level sections, then single `values`; check everything.
+
+    Raises:
+        ShiftScopeError: a file is not YAML, or a key, name or value is not allowed; names it, what is allowed and
+            the nearest name.
+    """
+    raw: dict[str, Any] = {}
+    for path in [base, *overrides]:
+        raw |= _read_yaml(Path(path))
+    return parse_config(raw | dict(values or {}), " + ".join(str(path) for path in [base, *overrides]))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ShiftScopeError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise ShiftScopeError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise ShiftScopeError(f"cannot read the config {path}: {error.strerror}") from error
+    if content is not None and not isinstance(content, dict):
+        raise ShiftScopeError(
+            f"{path} must hold sections such as `seeds:` and `variants:`, not a {type(content).__name__}"
+        )
+    return content or {}
+
+
+def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Config:
+    """Check a configuration that was read already; `origin` names it in errors."""
+    top = _checked(Top, raw, origin, "")
+    entries = {
+        section: {name: _entry(section, name, entry or {}, origin) for name, entry in getattr(top, section).items()}
+        for section in PACKAGES
+    }
+    _check_names(top, entries, origin)
+    return Config(blocks=[str(block) for block in top.seeds], tables=top.tables, figures=top.figures, **entries)
+
+
+ENTRY_TYPES = {"lms": Lm, "pairs": Dataset, "synthetic": Dataset, "variants": Variant}
+
+
+def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> Entry:
+    """An entry's own keys go to its type, all others to the `Params` of the module that it names."""
+    place = f"{section}.{name}"
+    if not NAME.fullmatch(name):
+        raise ShiftScopeError(f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only")
+    key = PACKAGES[section]
+    kind = raw.get(key, DEFAULT_KIND.get(section, name))
+    try:
+        if kind not in kinds(section):
+            raise ShiftScopeError(f"{origin}: {place}: {_unknown(f'{key} {kind!r}', str(kind), kinds(section))}")
+    except TypeError as error:
+        raise ShiftScopeError(f"{origin}: {place}.{key} must be a name, not {kind!r}") from error
+    model = _module(section, kind).Params
+    own = {field for field in ENTRY_TYPES[section].model_fields if field not in ("kind", "params", "settings")}
+    grid = raw.get("grid", {}) if section == "variants" else {}
+    params = {
+        field: value
+        for field, value in raw.items()
+        if field not in own | {key, "grid" if section == "variants" else key}
+    }
+    also = sorted(own | {key} | ({"grid"} if section == "variants" else set()))
+    fields: dict[str, Any] = {field: raw[field] for field in own if field in raw}
+    if section == "variants":
+        fields["settings"] = _settings(model, params, grid, origin, place, also)
+    return _checked(
+        ENTRY_TYPES[section],
+        {"kind": kind, "params": _checked(model, params, origin, place, also), **fields}, origin, place,
+    )  # fmt: skip
+
+
+def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, place: str, also: list[str]) -> list[Any]:
+    """Every point of the grid: each value of each listed parameter with each of the others'."""
+    if not isinstance(grid, dict) or not all(isinstance(values, list) and values for values in grid.values()):
+        raise ShiftScopeError(
+            f"{origin}: {place}.grid must give each parameter a list of values, e.g. {{lr: [0.01, 0.02]}}"
+        )
+    points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
+    return [_checked(model, params | point, origin, f"{place}.grid" if point else place, also) for point in points]
+
+
+def _check_names(top: Top, entries: dict[str, dict[str, Any]], origin: str) -> None:
+    """Names that refer to other sections must exist, and names that become folders must not collide."""
+    if not entries["pairs"] and not entries["synthetic"]:
+        raise ShiftScopeError(f"{origin}: there is nothing to train on: name a dataset under `pairs` or `synthetic`")
+    if entries["pairs"] and not entries["lms"]:
+        raise ShiftScopeError(f"{origin}: `pairs` need a language model: name one under `lms`")
+    if SYNTHETIC in entries["lms"]:
+        raise ShiftScopeError(f"{origin}: lms.{SYNTHETIC}: this name is taken by synthetic data, choose another")
+    both = sorted(set(entries["pairs"]) & set(entries["synthetic"]))
+    if both:
+        raise ShiftScopeError(f"{origin}: {both[0]} is both under `pairs` and under `synthetic`: rename one")
+    for section in ("lms", "pairs", "synthetic"):
+        for name, entry in entries[section].items():
+            for key, known in (("variants", entries["variants"]), ("pairs", entries["pairs"])):
+                for other in getattr(entry, key, None) or []:
+                    if other not in known:
+                        raise ShiftScopeError(
+                            f"{origin}: {section}.{name}.{key}: {_unknown(repr(other), other, list(known))}"
+                        )
+    for name, entry in entries["lms"].items():
+        if entry.kind == "untrained" and entry.params.of not in entries["lms"]:
+            problem = _unknown(repr(entry.params.of), entry.params.of, list(entries["lms"]))
+            raise ShiftScopeError(f"{origin}: lms.{name}.of: {problem}")
+    for section in ("pairs", "synthetic"):
+        for name, entry in entries[section].items():
+            if not (entry.codes or n_varying(entry, section)):
+                raise ShiftScopeError(
+                    f"{origin}: {section}.{name}.codes is missing: say how many concepts vary in these pairs, "
+                    "e.g. [5]; several sizes can be compared"
+                )
+    for section in ("tables", "figures"):
+        known = [name for name in catalogue.names() if name.startswith(section.removesuffix("s"))]
+        for name in getattr(top, section):
+            if name not in known:
+                raise ShiftScopeError(f"{origin}: {section}: {_unknown(repr(name), name, known)}")
+
+
+def _unknown(what: str, name: str, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{what} is unknown: allowed are {', '.join(sorted(allowed)) or 'none'}{hint}"
+
+
+def _checked(model: type[BaseModel], raw: Any, origin: str, place: str, also: list[str] | None = None) -> Any:
+    """`model(**raw)`, its first error as one line."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as errors:
+        error = errors.errors(include_url=False)[0]
+    where = ".".join([*filter(None, [place]), *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        fields = _fields_at(model, error["loc"][:-1]) + (also or [])
+        problem = _unknown("this key", str(error["loc"][-1]), fields)
+    elif error["type"] == "missing":
+        problem = "this key is missing"
+    else:
+        problem = f"{error['input']!r} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+    raise ShiftScopeError(f"{origin}: {where}: {problem}" if where else f"{origin}: {problem}")
+
+
+def _fields_at(model: type[BaseModel], path: tuple) -> list[str]:
+    """Fields of the block inside `model` that `path` leads to."""
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

@@ -1,0 +1,188 @@
+"""All metrics of one dataset on one language model, as rows of the long-form table."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shiftscope.files import canonical_json
+from shiftscope.metrics import correlation, sparsity, steering
+from shiftscope.metrics.udr import agreements
+from shiftscope.models import Model
+from shiftscope.shifts import PairEmbeddings
+
+Row = dict[str, Any]
+
+MIN_PAIRS = 4
+"""single-concept pairs below which a concept's steering is not scored: too few to halve"""
+RANDOM_DICTIONARIES = 5
+"""random dictionaries of equal size behind each chance level"""
+
+
+class Trained(NamedTuple):
+    """A variant's replicas on one dataset, with its module and what was selected."""
+
+    name: str
+    variant: ModuleType
+    codes: int
+    settings: list[dict[str, Any]]
+    models: list[Model]
+    selection: dict[str, Any]
+
+
+def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
+    """Rows of every model, of every pair of seeds, and of the controls that belong to no model.
+
+    A language model's untrained twin gives the same rows under its trained model's name, with `control` set.
+    """
+    facts = data.facts
+    base: Row = {
+        "dataset": facts["dataset"],
+        "eval_dataset": facts["dataset"],
+        "lm": facts["untrained_of"] or facts["lm"],
+        "layer": facts["layer"] or "",
+        "control": "untrained_lm" if facts["untrained_of"] else "",
+        "split": "test",
+        "variant": "",
+        "params": "{}",
+        "selected": True,
+    }
+    rows = []
+    for one in trained:
+        rows += [base | row for row in model_rows(data, one)]
+        rows += [base | row for row in agreement_rows(data, one)]
+    if not facts["untrained_of"]:  # a row has one control: those of the untrained twin's embeddings are not told apart
+        for codes in sorted({one.codes for one in trained}):
+            rows += [base | row | {"codes": codes} for row in control_rows(data, codes)]
+    return rows
+
+
+def _described(one: Trained, model: Model) -> Row:
+    return {
+        "variant": one.name,
+        "codes": one.codes,
+        "params": canonical_json(one.settings[model.setting]),
+        "selected": model.setting == one.selection["chosen"],
+        "data_seed": model.data_seed,
+        "seed": model.seed,
+    }
+
+
+def model_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
+    """Rows of one model each; steering and the costlier metrics for the selected setting only."""
+    for model in one.models:
+        row = _described(one, model)
+        shifts = data.shifts(model.data_seed, "test")
+        codes = one.variant.encode(model.arrays, shifts)
+        error = sparsity.reconstruction_error(one.variant, model.arrays, shifts)
+        yield row | {"metric": "reconstruction", "value": error}
+        yield row | {"metric": "l0", "value": sparsity.l0(codes)}
+        yield row | {"metric": "l1", "value": sparsity.l1(codes)}
+        yield row | {"metric": "live_codes", "value": float(model.arrays["alive"].sum())}
+        if model.facts.get("violation") is not None:
+            yield row | {"metric": "violation", "value": model.facts["violation"], "split": "train"}
+        yield from truth_rows(data, one, model, row, codes)
+        if row["selected"]:
+            bias = model.arrays.get("decoder_bias")
+            directions = model.arrays["decoder"][model.arrays["alive"]]
+            yield from (row | found for found in steering_rows(data, model.data_seed, directions, bias))
+
+
+def truth_rows(data: PairEmbeddings, one: Trained, model: Model, row: Row, codes: np.ndarray) -> Iterator[Row]:
+    """MCC of the codes with each truth; for the selected setting its chance level and the linear R² too."""
+    test, training = data.rows("test"), data.rows("train")
+    for number, (name, truth) in enumerate(data.truths.items()):
+        metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
+        true = truth[model.data_seed, test]
+        true = true[:, correlation.varying(true)]
+        yield row | {"metric": metric, "value": correlation.mcc(codes, true)}
+        if not row["selected"] or data.facts["untrained_of"]:
+            continue
+        shuffled = np.random.default_rng([model.seed, model.data_seed]).permutation(true)
+        yield row | {"metric": metric, "value": correlation.mcc(codes, shuffled), "control": "permuted_labels"}
+        if number == 0:
+            known = one.variant.encode(model.arrays, data.shifts(model.data_seed, "train"))
+            value = correlation.linear_r2(known, truth[model.data_seed, training], codes, truth[model.data_seed, test])
+            yield row | {"metric": "linear_r2", "value": value}
+
+
+def steering_rows(
+    data: PairEmbeddings, data_seed: int, directions: np.ndarray | None, bias: np.ndarray | None = None
+) -> Iterator[Row]:
+    """Both cosine scores of every concept with enough single-concept pairs; without directions those of no steering."""
+    single = data.rows("single")
+    for index, concept in enumerate(data.facts["concepts"]):
+        rows = single[data.concept[data_seed, single] == index]
+        if len(rows) < MIN_PAIRS:
+            continue
+        back = data.sign[data_seed, rows] < 0
+        texts = data.embedding_0[data_seed, rows], data.embedding_1[data_seed, rows]
+        source = np.where(back[:, None], texts[1], texts[0])
+        target = np.where(back[:, None], texts[0], texts[1])
+        fit = steering.halves(data.group[rows])
+        row = {"split": "single", "concept": concept, "data_seed": data_seed}
+        if directions is None:
+            published = steering.no_steering(source, target)
+            heldout = steering.no_steering(source[~fit], target[~fit])
+        elif len(directions) == 0:
+            continue
+        else:
+            published = steering.cosine_published(source, target, directions, bias)
+            heldout = steering.cosine_heldout(source, target, fit, directions) if fit.any() else None
+        for metric, score in (("cosine_published", published), ("cosine_heldout", heldout)):
+            if score is not None:
+                yield row | {"metric": metric, "value": score.mean}
+                yield row | {"metric": f"{metric}_sd", "value": score.sd}
+
+
+def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
+    """MCC between seeds, by decoder directions and by held-out codes, and its median per setting (UDR)."""
+    by_key = {model[:3]: model for model in one.models}
+    decoders = {pair[:4]: pair.mcc for pair in agreements(one.models)}
+    heldout = {seed: data.shifts(seed, "test") for seed in range(data.data_seeds)}
+    codes = {key: one.variant.encode(model.arrays, heldout[model.data_seed]) for key, model in by_key.items()}
+    by_setting: dict[int, list[tuple[float, float]]] = {}
+    for (setting, data_seed, seed, seed_2), decoder in decoders.items():
+        row = _described(one, by_key[setting, data_seed, seed]) | {"seed_2": seed_2}
+        code = correlation.mcc(codes[setting, data_seed, seed], codes[setting, data_seed, seed_2])
+        by_setting.setdefault(setting, []).append((decoder, code))
+        yield row | {"metric": "mcc_seeds_decoder", "value": decoder}
+        yield row | {"metric": "mcc_seeds_codes", "value": code}
+    for setting, values in by_setting.items():
+        row = _described(one, next(model for model in one.models if model.setting == setting))
+        row |= {"seed": None, "data_seed": None}
+        for metric, value in zip(("udr", "udr_codes"), np.median(values, axis=0), strict=True):
+            yield row | {"metric": metric, "value": float(value)}
+
+
+def control_rows(data: PairEmbeddings, codes: int) -> Iterator[Row]:
+    """Scores that no training can change: the ceiling of MCC, no steering, and random dictionaries of equal size."""
+    test, training = data.rows("test"), data.rows("train")
+    for data_seed in range(data.data_seeds):
+        for number, (name, truth) in enumerate(data.truths.items()):
+            known, true = truth[data_seed, training], truth[data_seed, test]
+            value = correlation.readability(
+                data.shifts(data_seed, "train"), known, data.shifts(data_seed, "test"), true
+            )
+            metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
+            yield {"metric": metric, "value": value, "control": "ceiling", "data_seed": data_seed}
+        yield from (row | {"control": "no_steering"} for row in steering_rows(data, data_seed, None))
+        for seed in range(RANDOM_DICTIONARIES):
+            yield from (
+                row | {"control": "random_dictionary", "seed": seed, "data_seed": data_seed}
+                for row in random_rows(data, data_seed, codes, seed)
+            )
+
+
+def random_rows(data: PairEmbeddings, data_seed: int, codes: int, seed: int) -> Iterator[Row]:
+    """What `codes` random unit directions score, on steering and, as encoder, on MCC."""
+    directions = np.random.default_rng([seed, data_seed]).normal(size=(codes, data.embedding_0.shape[2]))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    yield from steering_rows(data, data_seed, directions)
+    test = data.rows("test")
+    projected = data.shifts(data_seed, "test") @ directions.T
+    for number, (name, truth) in enumerate(data.truths.items()):
+        true = truth[data_seed, test]
+        metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
+        yield {"metric": metric, "value": correlation.mcc(projected, true[:, correlation.varying(true)])}

@@ -1,0 +1,100 @@
+"""Steering vectors as a file that any tool can open: one named vector `[d]` per concept, ready to be added."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from shiftscope.files import write_tensors
+from shiftscope.metrics.correlation import signed_correlation
+from shiftscope.models import Model
+from shiftscope.shifts import PairEmbeddings
+from shiftscope.variants.base import Arrays
+
+NAMED = 0.5
+"""a code takes a concept's name if its correlation with it on held-out pairs is at least this"""
+ACTIVE = 0.5
+"""the scale is the mean length of the codes that are at least this share of their largest ones (99th percentile)"""
+
+
+def export_vectors(
+    data: PairEmbeddings,
+    variant: ModuleType,
+    models: list[Model],
+    facts: dict[str, Any],
+    selection: dict[str, Any],
+    vectors: Path,
+    others: Path,
+) -> None:
+    """Write the chosen setting's medoid seed to `vectors`, and its other seeds to `others`, names prefixed `seed_3.`.
+
+    A vector is a unit decoder direction times its scale, the typical length of the shift along it, so that adding it
+    once to an activation makes one typical shift. Metadata: names, scales, layer, and where the vectors come from.
+    """
+    chosen = [model for model in models if model.setting == selection["chosen"] and model.data_seed == 0]
+    medoid = int(selection["medoid_seed"]["0"])
+    origin = {
+        "lm": facts["lm"],
+        "layer": data.facts["layer"],
+        "token": data.facts["token"],
+        "dataset": facts["dataset"],
+        "template": data.facts["template"],
+        "codes": facts["codes"],
+        "variant": facts["variant"],
+        "setting": facts["settings"][selection["chosen"]],
+        "udr": selection["udr"][selection["chosen"]],
+        "embeddings_sha256": data.facts["sha256"],
+    }
+    by_seed = {model.seed: named_vectors(data, variant, model.arrays) for model in chosen}
+    best = by_seed.pop(medoid)
+    write_tensors(vectors, {name: vector for name, vector, _ in best}, origin | {"seed": medoid} | described(best))
+    rest = {f"seed_{seed}.{name}": vector for seed, found in by_seed.items() for name, vector, _ in found}
+    write_tensors(others, rest, origin | {"seeds": sorted(by_seed)})
+
+
+def described(found: list[tuple[str, np.ndarray, float | None]]) -> dict[str, Any]:
+    """Names, scales (norms) and the correlation behind each name, for the metadata."""
+    return {
+        "names": [name for name, _, _ in found],
+        "scales": {name: float(np.linalg.norm(vector)) for name, vector, _ in found},
+        "correlations": {name: value for name, _, value in found if value is not None},
+    }
+
+
+def named_vectors(
+    data: PairEmbeddings, variant: ModuleType, arrays: Arrays
+) -> list[tuple[str, np.ndarray, float | None]]:
+    """`(name, vector [d], correlation)` of every live code.
+
+    A code takes the name and the sign of the true concept that it follows best on held-out pairs, if it does and the
+    truth is known; else it is called `code_{index}` and its sign is arbitrary, as identifiability has it.
+    """
+    codes = variant.encode(arrays, data.shifts(0, "test"))
+    typical = np.abs(variant.encode(arrays, data.shifts(0, "train")))
+    names = concept_names(data, codes)
+    found = []
+    for index in np.flatnonzero(arrays["alive"]):
+        name, correlation = names.get(int(index), (f"code_{index}", None))
+        lengths = typical[:, index]
+        scale = float(lengths[lengths >= ACTIVE * np.quantile(lengths, 0.99)].mean())
+        sign = -1.0 if correlation is not None and correlation < 0 else 1.0
+        vector = (arrays["decoder"][index] * sign * scale).astype(np.float32)
+        found.append((name, vector, None if correlation is None else abs(correlation)))
+    return found
+
+
+def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:
+    """Which code `[n, k]` follows which concept of the primary truth: code → (name, signed correlation)."""
+    from scipy.optimize import linear_sum_assignment
+
+    primary = data.facts["primary_truth"]
+    if primary is None:
+        return {}
+    correlation = signed_correlation(codes, data.truths[primary][0, data.rows("test")])
+    names = data.facts["truths"][primary]
+    return {
+        int(code): (names[concept], float(correlation[code, concept]))
+        for code, concept in zip(*linear_sum_assignment(-np.abs(correlation)), strict=True)
+        if abs(correlation[code, concept]) >= NAMED
+    }

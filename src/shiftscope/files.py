@@ -1,0 +1,124 @@
+"""Files that are never half-written, and the digests by which the workflow compares them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from shiftscope.errors import ShiftScopeError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success fsync it and rename it to `path`, on failure remove it.
+
+    A reader sees the old file, the new file or no file, never a part of one. Works for whatever writes to a name
+    (pyarrow, safetensors, matplotlib).
+
+    Raises:
+        ShiftScopeError: the folder cannot be written or the disk is full; names the path and what to do.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ShiftScopeError(cannot_write(path, error)) from error
+    finally:
+        with suppress(OSError):  # the folder is gone or read-only: the error that says so is already on its way
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with suppress(OSError):  # some network file systems cannot sync a folder; the file's own bytes are already safe
+        os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """One line for a failed write: what, why, and what to do about it."""
+    reason = error.strerror or str(error)
+    if error.errno == 28:
+        return f"the disk is full while writing {path}: free some space and run again; nothing half-written is left"
+    return f"cannot write {path}: {reason}. Check that the folder exists, is writable and is not mounted read-only"
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a JSON value (sorted keys, no spaces): equal values give equal strings.
+
+    Raises:
+        ValueError: `value` holds NaN or infinity, which JSON cannot.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as readable JSON with sorted keys, atomically."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ShiftScopeError: the file is not JSON; names the file and the place.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ShiftScopeError(f"{path} is not readable JSON ({error}): delete it and run again") from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named numpy arrays of any shape as safetensors, atomically and with the same bytes for the same content.
+
+    safetensors orders its metadata by a hash that changes with every process, so more than one key would make two
+    equal files differ: everything goes as canonical JSON under the one key `shiftscope`.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    with atomic(path) as temporary:
+        save_file(arrays, temporary, {"shiftscope": canonical_json(dict(metadata or {}))})
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what `write_tensors` wrote: `(arrays by name, metadata)`.
+
+    Raises:
+        ShiftScopeError: the file is truncated or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            metadata = json.loads((opened.metadata() or {}).get("shiftscope", "{}"))
+            return {name: opened.get_tensor(name) for name in opened.keys()}, metadata  # noqa: SIM118
+    except SafetensorError as error:
+        raise ShiftScopeError(f"{path} is damaged ({error}): delete it and run again") from error

@@ -1,0 +1,140 @@
+"""What every script shares: arguments from its signature, a log, one-line failures, and a check of the code it ran."""
+
+import argparse
+import hashlib
+import inspect
+import json
+import logging
+import os
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shiftscope.code import code_of
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import cannot_write, canonical_json, sha256_of
+
+logger = logging.getLogger("shiftscope")
+SOURCE = Path(__file__).resolve().parents[1]
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with arguments parsed from the command line, and end the process with its status.
+
+    Each parameter of `main` becomes one option of the same name: `Path` takes a path, `list[Path]` one or more,
+    `dict` a JSON object, `str` and `int` themselves; a default makes it optional. Three options are added: `--log`
+    (a file for everything that is logged; without it the log goes to the terminal), `--code` (the files the rule
+    declares as the script's code) and `--threads` (CPU threads of numpy and torch, default 1).
+
+    Exit status: 0 done, 1 a failure that the last line on the terminal names, 2 wrong arguments.
+    """
+    script = Path(sys.argv[0]).resolve()
+    parser = argparse.ArgumentParser(prog=script.name, description=inspect.getdoc(sys.modules["__main__"]))
+    for name, parameter in inspect.signature(main).parameters.items():
+        _add_option(parser, name, parameter)
+    parser.add_argument("--log", type=Path, help="append everything that is logged to this file")
+    parser.add_argument("--code", type=Path, nargs="*", help="the project files this job may load")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads for numpy and torch")
+    arguments = vars(parser.parse_args())
+    log, code, threads = (arguments.pop(key) for key in ("log", "code", "threads"))
+    try:
+        _start_log(log)
+        _limit_threads(threads)
+        main(**arguments)
+        _check_code(script, code)
+    except ShiftScopeError as error:
+        _fail(script, str(error), log)
+    except OSError as error:
+        if error.errno not in (13, 28, 30):  # no permission, no space, read-only: the user's to mend
+            logger.debug("unexpected failure", exc_info=True)
+            _fail(script, f"{type(error).__name__}: {error}", log)
+        _fail(script, cannot_write(Path(error.filename or "a file"), error), log)
+    except Exception as error:
+        logger.debug("unexpected failure", exc_info=True)
+        _fail(script, f"{type(error).__name__}: {error}", log)
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, parameter: inspect.Parameter) -> None:
+    kind = parameter.annotation
+    option: dict[str, Any] = {"required": parameter.default is inspect.Parameter.empty}
+    if not option["required"]:
+        option["default"] = parameter.default
+    if typing.get_origin(kind) is list:
+        option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
+    else:
+        option["type"] = json.loads if kind is dict else kind
+    parser.add_argument(f"--{name.replace('_', '-')}", **option)
+
+
+def _start_log(log: Path | None) -> None:
+    handler: logging.Handler = logging.StreamHandler()
+    if log:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+        except OSError as error:
+            raise ShiftScopeError(cannot_write(log, error)) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(True)
+    logger.setLevel(logging.DEBUG)
+
+
+def _limit_threads(threads: int) -> None:
+    """Results are fixed for a machine and a thread count, so the count is set, never inherited."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)  # for libraries loaded from here on: torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)  # for those already loaded: numpy's BLAS
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _fail(script: Path, message: str, log: Path | None) -> typing.NoReturn:
+    logger.error(message)
+    where = f" [log: {log}]" if log else ""
+    print(f"{script.stem}: {' '.join(message.split())}{where}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _check_code(script: Path, declared: list[Path] | None) -> None:
+    """Every shiftscope module in memory must be one of the rule's inputs and lie in this clone.
+
+    Raises:
+        ShiftScopeError: a module was loaded that the rule does not declare (its change would not make the output
+            stale), or an installed copy of another clone was imported.
+    """
+    loaded = [Path(module.__file__).resolve() for name, module in list(sys.modules.items())
+              if name.split(".")[0] == "shiftscope" and getattr(module, "__file__", None)]  # fmt: skip
+    home = script.parents[1] / "src"
+    for file in loaded:
+        if script.parent.name == "scripts" and not file.is_relative_to(home):
+            raise ShiftScopeError(
+                f"{file} was loaded from another copy of shiftscope than {home}: "
+                "run `make install` in this clone, or `pip install -e .` in its environment"
+            )
+    if declared is not None:
+        missing = sorted(set(loaded) - {file.resolve() for file in declared})
+        if missing:
+            names = ", ".join(str(file.relative_to(SOURCE)) for file in missing)
+            raise ShiftScopeError(
+                f"{script.name} loaded {names}, which its rule does not declare as code: "
+                "import it by name in the script or add it to the rule's code(…)"
+            )
+
+
+def state_folder(params: Any, inputs: list[Path], modules: list[str]) -> Path:
+    """Where a job keeps what it has done so far: `work/state/<digest of config slice, code and inputs>`.
+
+    A killed job that is started again finds its state; one whose config, code or input changed finds an empty
+    folder and starts at step 0.
+    """
+    script = Path(sys.argv[0]).resolve()
+    code = code_of(script, modules, SOURCE) if script.suffix == ".py" and script.exists() else []
+    parts = [canonical_json(params), *(sha256_of(path) for path in [*inputs, *code])]
+    return Path("work/state") / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

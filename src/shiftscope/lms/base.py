@@ -1,0 +1,200 @@
+"""What the sources of language models share: finding one by its name, taking over a folder, and the manifest.
+
+A source is a file of this folder: it is known by its file name, `Params` is its part of the configuration, and
+`fetch(params, folder, *, downloads, of)` leaves an ordinary Hugging Face folder in the empty `folder` and returns
+what the manifest should say beyond the configuration. `downloads` keeps downloaded files between runs; `of` is the
+folder of the LM that this one is made from, None for most sources.
+"""
+
+import difflib
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import atomic, read_json, sha256_of, write_json
+
+MANIFEST = "manifest.json"
+WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
+SMALL_FILES = (
+    "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "vocab.txt", "merges.txt", "*.model", "chat_template*",
+)  # fmt: skip
+_NOT_SOURCES = {"__init__", "base", "load"}
+
+
+def kinds() -> list[str]:
+    """The names of all sources, in alphabetical order."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _NOT_SOURCES)
+
+
+def source_of(kind: str) -> ModuleType:
+    """The module of the source called `kind`.
+
+    Raises:
+        ShiftScopeError: there is no such source; names the nearest one.
+    """
+    if kind not in kinds():
+        near = difflib.get_close_matches(str(kind), kinds(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ShiftScopeError(f"source kind {kind!r} is unknown: {hint}Allowed: {', '.join(kinds())}")
+    return importlib.import_module(f"shiftscope.lms.{kind}")
+
+
+def fetch_lm(lm: str, source: dict[str, Any], folder: Path, downloads: Path, of: Path | None) -> None:
+    """Fill `folder` with the language model called `lm`; its manifest is written last.
+
+    Everything is made in a folder beside it and then moved, so a killed run leaves the old LM or none, never a mix.
+
+    Raises:
+        ShiftScopeError: the source cannot deliver; names the cause and the fix.
+    """
+    from pydantic import ValidationError
+
+    given = dict(source)
+    module = source_of(given.pop("kind", ""))
+    try:
+        params = module.Params.model_validate(given)
+    except ValidationError as error:
+        raise ShiftScopeError(f"source of LM {lm!r}: {error}") from error
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        facts = module.fetch(params, partial, downloads=downloads, of=of)
+        manifest = {"lm": lm, "source": source, "untrained_of": None, "seed": None, **facts, **describe(partial)}
+        install(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    manifest["files"] = {file.name: sha256_of(file) for file in files_of(folder)}
+    write_json(folder / MANIFEST, manifest)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Architecture and sizes of the language model in `folder`, from its config; its tokenizer must load, too.
+
+    Raises:
+        ShiftScopeError: transformers does not know the architecture without running the folder's own code, or
+            cannot read the config or the tokenizer.
+    """
+    quiet_libraries()
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ShiftScopeError(
+            f"transformers cannot read this model's config or tokenizer ({error}): use a model whose architecture "
+            "transformers knows; code that comes with a model is never run"
+        ) from error
+    text = config.get_text_config()
+    return {
+        "architecture": (config.architectures or [config.model_type])[0],
+        "d_model": text.hidden_size,
+        "n_layers": text.num_hidden_layers,
+        "vocabulary": text.vocab_size,
+    }
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The model's own files in `folder`: weights, config and tokenizer, sorted by name."""
+    return sorted({file for pattern in (*WEIGHTS, *SMALL_FILES) for file in folder.glob(pattern)})
+
+
+def adopt(source: Path, folder: Path, weights: bool = True) -> None:
+    """Take over the Hugging Face folder `source`: its small files are copied, its weights linked, not copied.
+
+    The links are relative, so that a project that is moved together with its models stays whole.
+
+    Raises:
+        ShiftScopeError: `source` lacks a config, a tokenizer, or safetensors weights (all shards of the index).
+    """
+    if not source.is_dir():
+        raise ShiftScopeError(f"{source} is not a folder: give the path of a Hugging Face folder")
+    small = sorted({file for pattern in SMALL_FILES for file in source.glob(pattern)})
+    names = {file.name for file in small}
+    if "config.json" not in names:
+        raise ShiftScopeError(f"{source} has no config.json: give the path of a Hugging Face folder")
+    if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"}:
+        raise ShiftScopeError(f"{source} has no tokenizer: save one there with tokenizer.save_pretrained(…)")
+    for file in small:
+        with atomic(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+    if weights:
+        for file in _weights_of(source):
+            target = os.path.relpath(file.resolve(), folder.resolve())
+            (folder / file.name).symlink_to(target)
+
+
+def _weights_of(source: Path) -> list[Path]:
+    found = sorted({file for pattern in WEIGHTS for file in source.glob(pattern)})
+    if not any(file.suffix == ".safetensors" for file in found):
+        raise ShiftScopeError(
+            f"{source} has no model*.safetensors: convert its weights once with "
+            "AutoModelForCausalLM.from_pretrained(…).save_pretrained(…); other formats are not read"
+        )
+    index = source / "model.safetensors.index.json"
+    if index.exists():
+        shards = set(read_json(index)["weight_map"].values())
+        missing = sorted(shards - {file.name for file in found})
+        if missing:
+            raise ShiftScopeError(f"{source} lacks {', '.join(missing)}, which its index names: complete the folder")
+    return found
+
+
+def install(partial: Path, folder: Path) -> None:
+    """Move the files of `partial` to `folder`, and remove what an earlier LM left there.
+
+    Raises:
+        ShiftScopeError: a weight link points into `folder` itself, whose file it would replace.
+    """
+    new = files_of(partial)
+    for file in new:
+        if file.is_symlink() and file.resolve().parent == folder.resolve():
+            raise ShiftScopeError(f"{folder} is both the source and the result: move the original elsewhere")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [folder / MANIFEST, *files_of(folder)]:
+        old.unlink(missing_ok=True)
+    for file in new:
+        if not file.is_symlink():
+            file.chmod(0o644)  # safetensors writes files that only their owner may read
+        file.replace(folder / file.name)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of the language model in `folder`.
+
+    Raises:
+        ShiftScopeError: there is none, so the LM was not fetched to the end.
+    """
+    if not (folder / MANIFEST).exists():
+        raise ShiftScopeError(f"{folder} has no {MANIFEST}: fetch the LM first (scripts/fetch_lm.py)")
+    return read_json(folder / MANIFEST)
+
+
+def quiet_libraries() -> None:
+    """Keep the progress bars of transformers and huggingface_hub off logs and pipes: they are for terminals."""
+    if sys.stderr.isatty():
+        return
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported
+    from huggingface_hub.utils import disable_progress_bars
+    from transformers.utils import logging
+
+    disable_progress_bars()
+    logging.disable_progress_bar()
+
+
+def check_sha256(file: Path, expected: str, what: str, fix: str) -> None:
+    """Compare a file's sha256 with the configured one.
+
+    Raises:
+        ShiftScopeError: they differ; names both.
+    """
+    found = sha256_of(file)
+    if found != expected:
+        raise ShiftScopeError(f"{what} has sha256 {found}, but the config says {expected}: {fix}")

@@ -1,0 +1,88 @@
+"""A language model in a GGUF file, turned once into an ordinary safetensors folder in float32."""
+
+import logging
+import struct
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.lms.base import check_sha256, quiet_libraries
+from shiftscope.schema import Strict
+
+logger = logging.getLogger(__name__)
+
+
+class Params(Strict):
+    """`path`: the GGUF file; `sha256`: its digest, checked if given."""
+
+    path: str
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+def fetch(params: Params, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
+    """Convert the file into `folder`.
+
+    Raises:
+        ShiftScopeError: the file is absent, not the expected one, truncated, or of an unknown architecture.
+    """
+    file = Path(params.path).expanduser()
+    if not file.is_file():
+        raise ShiftScopeError(f"{file} is not a file: give the path of a GGUF file")
+    if params.sha256:
+        check_sha256(file, params.sha256, str(file), "fetch the file again, or correct sha256")
+    convert(file, folder)
+    return {}
+
+
+def convert(file: Path, folder: Path) -> None:
+    """Write config, tokenizer and float32 weights of the GGUF `file` to `folder`.
+
+    Raises:
+        ShiftScopeError: the file is incomplete, transformers does not know its architecture, or weights are missing.
+    """
+    quiet_libraries()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    check_complete(file)
+    logger.info("converting %s to safetensors", file.name)
+    where = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),  # without it the model could not be saved
+            output_loading_info=True,
+            **where,
+        )
+    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise ShiftScopeError(
+            f"transformers cannot convert {file} ({error}): use a GGUF file of an architecture that it knows"
+        ) from error
+    wrong = {name: sorted(map(str, keys)) for name, keys in report.items() if keys}
+    if wrong:
+        raise ShiftScopeError(f"{file} does not fit its own config ({wrong}): use another conversion of the model")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def check_complete(file: Path) -> None:
+    """Parse the header of a GGUF file and the extent of every tensor.
+
+    Raises:
+        ShiftScopeError: it is not GGUF, or ends too early.
+    """
+    from gguf import GGUFReader
+
+    with file.open("rb") as opened:
+        if opened.read(4) != b"GGUF":
+            raise ShiftScopeError(f"{file} is not a GGUF file: give the path of one")
+    try:
+        GGUFReader(file)
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error) as error:
+        raise ShiftScopeError(
+            f"{file} is truncated or damaged ({type(error).__name__}: {error}): fetch the file again"
+        ) from error

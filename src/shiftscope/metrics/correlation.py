@@ -1,0 +1,67 @@
+"""Mean correlation coefficient (MCC) and the linear readability that bounds it."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+def signed_correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Pearson between every column of `left` `[n, k]` and of `right` `[n, m]`, `[k, m]`; 0 for a constant column."""
+    left = left.astype(np.float64) - left.mean(0, dtype=np.float64)
+    right = right.astype(np.float64) - right.mean(0, dtype=np.float64)
+    norms = np.linalg.norm(left, axis=0)[:, None] * np.linalg.norm(right, axis=0)[None]
+    return left.T @ right / np.where(norms > 1e-12, norms, np.inf)
+
+
+def mcc(left: np.ndarray, right: np.ndarray) -> float:
+    """Mean |Pearson| of the best one-to-one match of columns (paper A, App. B.1.4; Hyvarinen & Morioka 2016).
+
+    `left` is `[n, k]`, `right` `[n, m]`; the mean runs over the min(k, m) matched pairs. A constant column (a dead
+    code) has correlation 0, so a model gains nothing by having fewer live codes than there are concepts. Invariant
+    to permutation, scale and sign of columns; 1 if and only if they agree up to these.
+    """
+    correlation = np.abs(signed_correlation(left, right))
+    rows, columns = linear_sum_assignment(-correlation)
+    return float(correlation[rows, columns].mean())
+
+
+def mcc_of_directions(left: np.ndarray, right: np.ndarray) -> float:
+    """MCC of decoder directions, rows of `[k, d]`, with the d entries as observations (paper A, Table 2)."""
+    return mcc(left.T, right.T)
+
+
+def varying(truth: np.ndarray) -> np.ndarray:
+    """Which columns of `[n, m]` vary: a concept that never changes in these pairs can correlate with nothing."""
+    return np.ptp(truth, axis=0) > 0
+
+
+def readout(features: np.ndarray, truth: np.ndarray, features_test: np.ndarray) -> np.ndarray:
+    """Ridge prediction of `truth` `[n, m]` from `features` `[n, f]`, fitted on one split and applied to another.
+
+    The ridge is chosen by generalised cross-validation (scikit-learn's RidgeCV) from nine orders of magnitude around
+    the features' energy.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    energy = float(np.square(features).sum(1).mean()) or 1.0
+    model = RidgeCV(alphas=energy * np.logspace(-6, 2, 9), fit_intercept=True)
+    prediction = model.fit(features.astype(np.float64), truth).predict(features_test.astype(np.float64))
+    return prediction.reshape(len(features_test), -1)
+
+
+def linear_r2(codes: np.ndarray, truth: np.ndarray, codes_test: np.ndarray, truth_test: np.ndarray) -> float:
+    """Held-out R² of true shifts predicted linearly from codes, mean over concepts (paper A, App. B.1.4).
+
+    It says whether a model identifies the concepts' span; MCC whether it also finds its axes.
+    """
+    prediction = readout(codes, truth, codes_test)
+    keep = varying(truth_test)
+    residual = np.square(truth_test - prediction)[:, keep].sum(0)
+    return float((1 - residual / np.square(truth_test - truth_test.mean(0))[:, keep].sum(0)).mean())
+
+
+def readability(shifts: np.ndarray, truth: np.ndarray, shifts_test: np.ndarray, truth_test: np.ndarray) -> float:
+    """The ceiling of `mcc_truth`: mean correlation of true shifts with their held-out linear readout from δz."""
+    prediction = readout(shifts, truth, shifts_test)
+    keep = varying(truth_test)
+    matched = [abs(signed_correlation(prediction[:, [j]], truth_test[:, [j]])[0, 0]) for j in np.flatnonzero(keep)]
+    return float(np.mean(matched))

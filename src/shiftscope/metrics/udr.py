@@ -1,0 +1,84 @@
+"""Unsupervised model selection: the setting on which seeds agree most (paper A, App. B.1.1; Duan et al. 2019)."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from shiftscope.metrics.correlation import mcc_of_directions
+from shiftscope.models import Model
+
+DECENT = 1.5
+"""a setting is eligible if its error is at most this many times the smallest one's, plus `MARGIN`"""
+MARGIN = 0.05
+
+
+class Agreement(NamedTuple):
+    """MCC of the decoder directions of two seeds of one setting on one data seed."""
+
+    setting: int
+    data_seed: int
+    seed: int
+    seed_2: int
+    mcc: float
+
+
+def agreements(models: list[Model]) -> list[Agreement]:
+    """Every pair of seeds of every setting and data seed."""
+    found = []
+    for (setting, data_seed), members in itertools.groupby(models, key=lambda model: model[:2]):
+        for left, right in itertools.combinations(list(members), 2):
+            value = mcc_of_directions(left.arrays["decoder"], right.arrays["decoder"])
+            found.append(Agreement(setting, data_seed, left.seed, right.seed, value))
+    return found
+
+
+class Selection(NamedTuple):
+    """UDR and mean error per setting, which settings are eligible, the chosen one and its medoid seed per data seed."""
+
+    udr: list[float | None]
+    reconstruction: list[float]
+    eligible: list[bool]
+    chosen: int
+    medoid_seed: dict[int, int]
+
+
+def select(models: list[Model], errors: list[float], settings: int) -> Selection:
+    """Choose the setting with the highest UDR among those with decent reconstruction; ties go to the smaller error.
+
+    UDR is the median, over pairs of seeds (and data seeds), of the MCC of their decoder directions. The paper asks
+    for reconstruction that is "decent" without a number: here, an error of at most 1.5 times the smallest setting's
+    plus .05. With one seed there is no pair: UDR is None and the smallest error decides.
+
+    Args:
+        models: ordered as `read_models` gives them.
+        errors: held-out relative squared error of each model.
+        settings: how many settings there are.
+    """
+    pairs = agreements(models)
+    udr: list[float | None] = []
+    reconstruction = []
+    for setting in range(settings):
+        values = [pair.mcc for pair in pairs if pair.setting == setting]
+        udr.append(float(np.median(values)) if values else None)
+        reconstruction.append(
+            float(np.mean([error for model, error in zip(models, errors, strict=True) if model.setting == setting]))
+        )
+    eligible = [error <= DECENT * min(reconstruction) + MARGIN for error in reconstruction]
+    candidates = [setting for setting in range(settings) if eligible[setting]]
+    chosen = max(candidates, key=lambda setting: (round(udr[setting] or 0.0, 6), -reconstruction[setting]))
+    return Selection(udr, reconstruction, eligible, chosen, medoids(models, pairs, chosen))
+
+
+def medoids(models: list[Model], pairs: list[Agreement], setting: int) -> dict[int, int]:
+    """Per data seed, the seed that agrees most with all others (the first of equals)."""
+    result = {}
+    for data_seed in sorted({model.data_seed for model in models}):
+        seeds = sorted({model.seed for model in models if (model.setting, model.data_seed) == (setting, data_seed)})
+        total = dict.fromkeys(seeds, 0.0)
+        for pair in pairs:
+            if (pair.setting, pair.data_seed) == (setting, data_seed):
+                total[pair.seed] += pair.mcc
+                total[pair.seed_2] += pair.mcc
+        result[data_seed] = max(seeds, key=lambda seed: (round(total[seed], 9), -seed))
+    return result

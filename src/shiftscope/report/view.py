@@ -1,0 +1,164 @@
+"""Tables as the report's page shows them: rows grouped by dataset, texts ready to print, a small drawing per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from shiftscope.tables.sheet import Column, Sheet, cell_interval, cell_text, sheet
+from shiftscope.tables.words import CONTROLS, METRICS, count, known, label, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number: what is read, what it is sorted by, and what stands in its tooltip."""
+
+    text: str
+    kind: str
+    spread: str = ""
+    interval: str = ""
+    sort: float | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant on one dataset."""
+
+    variant: str
+    strip: Strip | None
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Places from 0 to 100 of a score, its interval, its controls and the paper's number on one line."""
+
+    score: float | None
+    low: float | None
+    high: float | None
+    controls: list[float]
+    published: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one dataset."""
+
+    title: str
+    note: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of the catalogue, ready for the page."""
+
+    name: str
+    title: str
+    claim: str
+    source: str
+    status: str
+    sentences: list[str]
+    """The verdict's sentence, one part per variant."""
+    heads: list[tuple[str, str, int]]
+    """Label, explanation and number of columns of each metric."""
+    columns: list[tuple[Column, str]]
+    """Columns and their explanations."""
+    groups: list[Group]
+    links: list[tuple[str, str]]
+    figure: str
+    caption: str
+
+    @property
+    def strips(self) -> bool:
+        """Whether a row has a small drawing."""
+        return any(row.strip for group in self.groups for row in group.rows)
+
+    @property
+    def width(self) -> int:
+        """Columns of the whole table."""
+        return 1 + self.strips + len(self.columns)
+
+
+EXPLAINED = {
+    "mean": "mean and standard deviation over models",
+    "minimum": "the worst model",
+    "difference": "mean difference to the same autoencoder without sparsity, seed by seed",
+    "published": "the source's number",
+}
+
+
+def shown(entry: ModuleType, name: str, table: pd.DataFrame, links: list[tuple[str, str]], figure: str) -> Shown:
+    """Everything that the page says about one table; `figure` is its SVG, empty for a table."""
+    wide = sheet(table, entry.METRICS[0])
+    status, sentence = entry.verdict(table)
+    sentences = sentence.replace(". ", ".\n").splitlines()
+    heads = [
+        (label(metric), METRICS.get(metric, ("", ""))[1], len(list(columns)))
+        for metric, columns in groupby(wide.columns, key=lambda column: column.metric)
+    ]
+    columns = [(column, EXPLAINED.get(column.kind) or CONTROLS[column.kind][1]) for column in wide.columns]
+    return Shown(name, entry.TITLE, entry.CLAIM, entry.SOURCE, status, sentences, heads, columns,
+                 _groups(wide, entry.METRICS[0], with_strip=not figure), links, figure,
+                 entry.CAPTION if figure else "")  # fmt: skip
+
+
+def _groups(wide: Sheet, main: str, with_strip: bool) -> list[Group]:
+    found: dict[tuple, list[Row]] = {}
+    models: dict[tuple, int] = {}
+    for keys, cells in wide.rows:
+        strip = _strip(cells[main]) if with_strip and main in cells else None
+        row = Row(keys["variant"], strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
+        group = (keys["lm"], keys["layer"], keys["dataset"], keys["codes"])
+        found.setdefault(group, []).append(row)
+        models[group] = max(models.get(group, 0), *(record["n"] for record in cells.values()))
+    # keys that differ between rows are told in the group's note; the others would only repeat
+    shown_keys = [name for name in ("lm", "layer") if name in wide.keys]
+    groups = []
+    for group, rows in found.items():
+        lm, layer, dataset, codes = group
+        extra = [value for name, value in (("lm", lm), ("layer", layer)) if name in shown_keys and value]
+        groups.append(Group(dataset, ", ".join([*extra, count(codes, "code"), count(models[group], "model")]), rows))
+    return groups
+
+
+def _cell(column: Column, record: dict[str, Any] | None) -> Cell:
+    kind = "control" if column.is_control else column.kind
+    if record is None:
+        return Cell("", kind)
+    value = record[column.kind]
+    if not cell_text(column, record):
+        return Cell("", kind)
+    if not known(value):
+        missing = "not legible in the extracted text, or not given" if column.kind == "published" else ""
+        return Cell(number(None), kind, title=missing)
+    if column.kind != "mean":
+        return Cell(cell_text(column, record), kind, interval=cell_interval(column, record), sort=value)
+    spread = f"± {number(record['sd'])}" if known(record["sd"]) else ""
+    limits = cell_interval(column, record)
+    title = f"{count(record['n'], 'model')}, worst {number(record['minimum'])}"
+    title += f", 95 % interval {limits}" if limits else ", no interval"
+    return Cell(number(value), kind, spread, limits, value, title)
+
+
+def _strip(record: dict[str, Any]) -> Strip | None:
+    """Only scores between 0 and 1 are drawn: elsewhere a line from 0 to 1 would mislead."""
+    numbers = [record[name] for name in ("mean", "low", "high", "published", *CONTROLS)]
+    if any(known(value) and not 0 <= value <= 1 for value in numbers):
+        return None
+    beside = {label(name): record[name] for name in CONTROLS if known(record[name])}
+    words = [f"{record['variant']} {number(record['mean'])}", *(f"{name} {number(v)}" for name, v in beside.items())]
+    if known(record["published"]):
+        words.append(f"paper {number(record['published'])}")
+    places = {
+        name: 100 * record[name] if known(record[name]) else None for name in ("mean", "low", "high", "published")
+    }
+    return Strip(places["mean"], places["low"], places["high"], [100 * value for value in beside.values()],
+                 places["published"], ", ".join(words))  # fmt: skip

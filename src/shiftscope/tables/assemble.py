@@ -1,0 +1,140 @@
+"""From metric rows to one tidy table: a row per dataset, code size, variant and metric, its controls beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.summary import Summary, compare, summarise, units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTROLS = ("untrained_lm", "ceiling", "permuted_labels", "random_dictionary", "untrained_sae", "no_steering")
+KEYS = ["lm", "layer", "dataset", "codes", "variant", "metric"]
+SUMMARY = ["mean", "sd", "low", "high", "minimum"]
+DIFFERENCE = ["difference", "difference_low", "difference_high"]
+COLUMNS = [*KEYS, *SUMMARY, "n", "rival", *DIFFERENCE, *CONTROLS, "published"]
+FAMILIES = {"ssae": "ssae", "ssae_paper": "ssae", "ssae_paper_repaired": "ssae", "affine": "affine",
+            "affine_paper": "affine", "pretrained_sae": "pretrained_sae", "pca": "pca",
+            "mean_difference": "mean_difference"}  # fmt: skip
+"""The system of the source whose number stands beside a variant; the order is that of the rows."""
+RIVALS = {"ssae": "affine", "ssae_paper": "affine_paper", "ssae_paper_repaired": "affine_paper"}
+"""The same autoencoder without the sparsity constraint: the variant that each is compared with, seed by seed."""
+
+Published = Mapping[str, Mapping[str, Mapping[str, float | None]]]
+
+
+def assemble(metrics: pd.DataFrame, wanted: Sequence[str], published: Published) -> pd.DataFrame:
+    """Summarise the wanted metrics of every dataset, code size and variant over its seeds.
+
+    Only rows of the setting that UDR chose enter, at the end of training, on the dataset that was trained on, and on
+    held-out pairs where the metric has any. A control is the mean of the rows of the same dataset, variant and metric
+    that carry its name; where there are none, of those with an empty variant, which count for every variant.
+
+    Args:
+        metrics: rows in the schema of `shiftscope.parts`.
+        wanted: metric names; a name that ends in `*` takes every metric that starts so.
+        published: the source's numbers, `{metric: {dataset: {system: value}}}`; a system is a value of `FAMILIES`.
+
+    Returns:
+        a frame with the columns `COLUMNS`; null where a number does not exist.
+
+    Raises:
+        ShiftScopeError: the parts hold none of the wanted metrics.
+    """
+    import pandas as pd
+
+    rows = _of_interest(metrics, wanted)
+    real = {key: units(group) for key, group in rows[rows["control"] == ""].groupby(KEYS)}
+    if not real:
+        raise ShiftScopeError(
+            f"the metric parts hold no selected row of {', '.join(wanted)}: check that evaluate ran on these datasets "
+            "and that select marked a setting"
+        )
+    controls = {
+        key: units(group).mean() for key, group in rows[rows["control"] != ""].groupby([*KEYS, "control"])
+    }  # fmt: skip
+    lines = [
+        _line(dict(zip(KEYS, key, strict=True)), values, real, controls, published) for key, values in real.items()
+    ]
+    table = pd.DataFrame(lines, columns=COLUMNS)
+    numbers = [*SUMMARY, *DIFFERENCE, *CONTROLS, "published"]
+    table = table.astype({name: float for name in numbers} | {"rival": "string"})
+    return ordered(table, wanted, published)
+
+
+def _of_interest(metrics: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    prefixes = tuple(name[:-1] for name in wanted if name.endswith("*"))
+    named = metrics["metric"].isin(wanted) | metrics["metric"].str.startswith(prefixes or ("\0",))
+    no_setting = (metrics["variant"] == "") & (metrics["control"] != "")
+    rows = metrics[
+        named
+        & (metrics["selected"] | no_setting)
+        & metrics["step"].isna()
+        & (metrics["eval_dataset"] == metrics["dataset"])
+    ]
+    held_out = rows.loc[rows["split"] != "train", ["dataset", "metric"]].drop_duplicates()
+    has_held_out = rows.set_index(["dataset", "metric"]).index.isin(held_out.set_index(["dataset", "metric"]).index)
+    return rows[(rows["split"] != "train") | ~has_held_out]
+
+
+def _line(
+    key: dict[str, Any],
+    values: pd.Series,
+    real: Mapping[tuple, pd.Series],
+    controls: Mapping[tuple, float],
+    published: Published,
+) -> dict[str, Any]:
+    found = summarise(values)
+    rival, difference = _against_rival(key, values, real)
+    return key | {
+        "mean": found.mean,
+        "sd": found.sd,
+        "low": found.low,
+        "high": found.high,
+        "minimum": found.minimum,
+        "n": found.n,
+        "rival": rival,
+        "difference": difference.mean if difference else None,
+        "difference_low": difference.low if difference else None,
+        "difference_high": difference.high if difference else None,
+        "published": published_number(published, key["metric"], key["dataset"], key["variant"]),
+        **{control: _control(key, control, controls) for control in CONTROLS},
+    }
+
+
+def _against_rival(
+    key: dict[str, Any], values: pd.Series, real: Mapping[tuple, pd.Series]
+) -> tuple[str | None, Summary | None]:
+    rival = RIVALS.get(key["variant"])
+    other = real.get(tuple((key | {"variant": rival}).values()))
+    return (rival, compare(values, other)) if other is not None else (None, None)
+
+
+def _control(key: dict[str, Any], control: str, controls: Mapping[tuple, float]) -> float | None:
+    for same in (key, key | {"variant": ""}, key | {"variant": "", "codes": 0}):
+        if (*same.values(), control) in controls:
+            return controls[(*same.values(), control)]
+    return None
+
+
+def published_number(published: Published, metric: str, dataset: str, variant: str) -> float | None:
+    """The source's number beside a variant of ours, None where it gives none that can be read."""
+    return published.get(metric, {}).get(dataset, {}).get(FAMILIES.get(variant, ""))
+
+
+def ordered(table: pd.DataFrame, wanted: Sequence[str], published: Published) -> pd.DataFrame:
+    """Sort rows as the source does: its datasets and systems first and in its order, ours after, by name."""
+    datasets = [name for by_dataset in published.values() for name in by_dataset]
+    orders = {"dataset": datasets, "variant": list(FAMILIES), "metric": list(wanted)}
+
+    def rank(column: pd.Series) -> pd.Series:
+        order = orders.get(str(column.name))
+        if order is None:
+            return column
+        places = {name: f"{place:04d}" for place, name in reversed(list(enumerate(order)))}
+        return column.map(lambda name: places.get(name, "9999" + name))
+
+    return table.sort_values(KEYS, key=rank, ignore_index=True)

@@ -1,0 +1,95 @@
+"""What a variant file offers to training and evaluation. Nothing here knows any variant's name.
+
+A variant is a file of this folder. Training imports it by name and finds in it
+
+    Params      its hyperparameters, a `Strict` block; a list of values for one of them in `grid` makes settings
+    encode      codes of shifts, from the arrays it exports
+    target      what its codes reconstruct: the shifts, or what it makes of them first
+
+and either, if it is solved in closed form,
+
+    DETERMINISTIC   True if no seed enters (it is then fitted once)
+    fit             arrays of one replica from training pairs
+
+or, if it is trained by gradient steps,
+
+    VARYING         names of hyperparameters that may differ between the replicas of one batch
+    OPTIMISER       a key of `training.OPTIMISERS`
+    prepare         training inputs and per-replica constants from training pairs
+    initial         tensors of one replica
+    loss            objective and constraint of all replicas on a batch
+    after_step      what is mended after a step (unit norms)
+    export          arrays of one replica in the embedding space
+
+Files of this folder are read while the Snakefile is parsed, so they import nothing heavy: tensors arrive as
+arguments, and their methods are enough to write a loss.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Arrays = dict[str, "np.ndarray"]
+Tensors = dict[str, "torch.Tensor"]
+
+
+class Prepared(NamedTuple):
+    """What a trained variant makes of training pairs before the first step."""
+
+    inputs: np.ndarray
+    """what is fed to the autoencoder, `[n, d_in]` float32"""
+    constants: dict[str, float]
+    """numbers that its loss needs, one set per replica"""
+    keep: Any
+    """what `export` needs to return to the embedding space"""
+
+
+class Loss(NamedTuple):
+    """Per replica, `[R]`: `objective` is minimised, subject to `violation` ≤ 0 if it is not None."""
+
+    objective: torch.Tensor
+    violation: torch.Tensor | None
+    reconstruction: torch.Tensor
+    sparsity: torch.Tensor
+
+
+def unit_rows(weights: Tensors, name: str = "decoder") -> None:
+    """Scale each decoder direction `[R, k, d]` to unit norm, in place (paper A, App. B.1)."""
+    decoder = weights[name].data
+    decoder.div_(decoder.norm(dim=2, keepdim=True).clamp_min(1e-8))
+
+
+def linear_model(encoder: np.ndarray, decoder: np.ndarray, bias: np.ndarray | None = None) -> Arrays:
+    """Arrays of one affine autoencoder, rescaled so that decoder directions have unit norm and codes carry the scale.
+
+    Args:
+        encoder: `[k, d]`; code = encoder @ δz + bias.
+        decoder: `[k, d]`, rows are decoder directions.
+        bias: `[k]`, zero if None.
+    """
+    import numpy as np
+
+    norms = np.linalg.norm(decoder, axis=1)
+    scale = np.where(norms > 0, norms, 1.0)
+    bias = np.zeros(len(encoder)) if bias is None else bias
+    arrays = {"encoder": encoder * scale[:, None], "encoder_bias": bias * scale, "decoder": decoder / scale[:, None]}
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def encode_linear(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
+    """Codes `[n, k]` of shifts `[n, d]` by `encoder` and `encoder_bias`."""
+    return shifts @ weights["encoder"].T + weights["encoder_bias"]
+
+
+def decode(weights: Arrays, codes: np.ndarray) -> np.ndarray:
+    """Reconstruction `[n, d]` from codes `[n, k]`; directions have unit norm, so a code is a length."""
+    return codes @ weights["decoder"] + weights.get("decoder_bias", 0.0)
+
+
+def shifts_themselves(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
+    """The `target` of every variant that does not normalise its input."""
+    return shifts

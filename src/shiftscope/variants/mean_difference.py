@@ -1,0 +1,49 @@
+"""`mean_difference`: the mean shift of single-concept training pairs, one per concept (paper A, Sec. 3).
+
+Supervised: it needs pairs that are known to differ in one concept. A concept without such pairs has a zero direction,
+which counts as dead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shiftscope.schema import Strict
+from shiftscope.variants.base import Arrays, encode_linear, linear_model, shifts_themselves
+
+if TYPE_CHECKING:
+    from shiftscope.shifts import TrainingPairs
+
+
+class Params(Strict):
+    """No hyperparameters."""
+
+
+DETERMINISTIC = True
+SUPERVISED = True
+encode, target = encode_linear, shifts_themselves
+
+
+def fit(pairs: TrainingPairs, codes: int, params: Params, seed: int) -> Arrays:
+    """Directions `[concepts, d]`; `codes` does not enter, for there is one direction per labelled concept.
+
+    Raises:
+        ShiftScopeError: no training pair is labelled as differing in one concept.
+    """
+    import numpy as np
+
+    from shiftscope.errors import ShiftScopeError
+
+    if not (pairs.concept >= 0).any():
+        raise ShiftScopeError(
+            "mean_difference needs training pairs that are labelled to differ in one concept, and there is none: "
+            "name the label columns in the dataset's `concepts`, or leave mean_difference out for this dataset"
+        )
+    means = np.zeros((pairs.n_concepts, pairs.shifts.shape[1]))
+    for concept in range(pairs.n_concepts):
+        rows = pairs.concept == concept
+        if rows.any():
+            means[concept] = (pairs.shifts[rows] * pairs.sign[rows, None]).mean(0)
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    directions = means / np.where(norms > 0, norms, 1.0)
+    return linear_model(np.linalg.pinv(directions).T, directions)

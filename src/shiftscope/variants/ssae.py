@@ -1,0 +1,100 @@
+"""`ssae`: the Sparse Shift Autoencoder with the recipe that identifies every time; the default.
+
+The model is that of paper A, Sec. 2.3 (linear encoder and decoder of shifts, unit-norm decoder directions). The
+problem is turned round: the paper minimises the reconstruction error subject to E|code| ≤ β, which needs β tuned;
+here sparsity is minimised subject to an error that can be stated without knowing the data,
+
+    min E[ log(1 + |c_j| / (ε ‖x‖)) ]   s.t.   E‖x - x̂‖² / E‖x‖² ≤ τ,   τ = floor + slack (1 - floor),
+
+where x are shrinkage-whitened shifts and `floor` is what no k directions can reconstruct (PCA). ε is annealed from
+wide (the penalty acts like L1) to narrow (like L0). No bias and no norm layers: a bias lets the code hide sparsity,
+and dividing each sample by its own norm destroys the linear relation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log1p
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from shiftscope.schema import Strict
+from shiftscope.variants.base import (
+    Arrays,
+    Loss,
+    Prepared,
+    Tensors,
+    encode_linear,
+    linear_model,
+    shifts_themselves,
+    unit_rows,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from shiftscope.shifts import TrainingPairs
+
+
+class Params(Strict):
+    """Hyperparameters of `ssae`; only `shrinkage` depends on the data, and UDR can choose it."""
+
+    shrinkage: float = Field(0.1, ge=0, description="λ of the whitening; 0 whitens exactly to rank k (noise-free data)")
+    slack: float = Field(0.02, gt=0, lt=1, description="share of the reachable energy that may stay unexplained")
+    steps: int = Field(2000, ge=1, description="optimiser steps")
+    batch_size: int = Field(256, ge=1, description="pairs per step")
+    lr: float = Field(0.02, gt=0, description="learning rate of weights; half of it for the multiplier")
+    multiplier: float = Field(1.0, ge=0, description="Lagrange multiplier at step 0")
+    width_start: float = Field(10.0, gt=0, description="ε at step 0, relative to the sample's norm")
+    width_end: float = Field(0.1, gt=0, description="ε from 80 % of the steps on")
+    max_rank: int = Field(200, ge=1, description="most directions that whitening keeps")
+
+
+VARYING = ("shrinkage", "slack")
+OPTIMISER = "adam"
+DECAY = 0.5
+"""after this share of the steps the learning rate falls to zero along a cosine"""
+
+encode, target = encode_linear, shifts_themselves
+
+
+def prepare(pairs: TrainingPairs, codes: int, params: Params) -> Prepared:
+    """Whitened shifts, and the error τ that is allowed on them."""
+    from shiftscope.whitening import residual_floor, whiten
+
+    whitening = whiten(pairs.shifts, codes, params.shrinkage, params.max_rank)
+    floor = residual_floor(whitening.inputs, codes)
+    return Prepared(whitening.inputs, {"tolerance": floor + params.slack * (1 - floor)}, whitening)
+
+
+def initial(codes: int, d_in: int, params: Params, normal: Callable[..., torch.Tensor]) -> Tensors:
+    """Random unit decoder directions `[k, d_in]`; the encoder starts as their transpose (paper A, App. B.1)."""
+    decoder = normal(codes, d_in)
+    decoder = decoder / decoder.norm(dim=1, keepdim=True)
+    return {"encoder": decoder.clone(), "decoder": decoder}
+
+
+def width(params: Params, progress: float) -> float:
+    """ε at a share `progress` of the steps: geometric from `width_start` to `width_end`."""
+    return params.width_start * (params.width_end / params.width_start) ** min(1.0, progress / 0.8)
+
+
+def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
+    """Concave sparsity subject to reconstruction, on inputs `[R, batch, d_in]`."""
+    codes = inputs.bmm(weights["encoder"].transpose(1, 2))
+    error = (inputs - codes.bmm(weights["decoder"])).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
+    norms = inputs.square().sum(2, keepdim=True).clamp_min(1e-12).sqrt()
+    epsilon = width(params, progress)
+    sparsity = (codes.abs() / (epsilon * norms)).log1p().flatten(1).mean(1) / log1p(1 / epsilon)
+    return Loss(sparsity, error - constants["tolerance"], error, sparsity)
+
+
+def after_step(weights: Tensors, params: Params, step: int) -> None:
+    """Unit decoder directions after every step; every 50th is not enough."""
+    unit_rows(weights)
+
+
+def export(weights: Arrays, keep: Whitening, params: Params) -> Arrays:  # noqa: F821
+    """Encoder and decoder of one replica in the embedding space, `[k, d]`."""
+    return linear_model(weights["encoder"] @ keep.forward.T, weights["decoder"] @ keep.backward)

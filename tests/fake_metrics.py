@@ -1,0 +1,112 @@
+"""Metric rows such as an evaluation writes, for tests of tables and of the report."""
+
+import random
+
+import numpy as np
+
+from shiftscope.files import write_tensors
+
+LANGUAGE = {"lang_1_1": 1, "gender_1_1": 1, "binary_2_2": 2, "corr_2_1": 2, "cat_135_3": 27}
+SYNTHETIC = {"synth_3_2": 3, "synth_4_3": 4, "synth_10_7": 10}
+SPARSE = ("ssae", "ssae_paper", "ssae_paper_repaired")
+FREE = ("affine", "affine_paper")
+LEVELS = {"ssae": 1.0, "ssae_paper": 0.8, "ssae_paper_repaired": 0.93, "affine": 0.57, "affine_paper": 0.55}
+
+
+def row(dataset, variant, metric, value, codes, **other):
+    return {
+        "dataset": dataset, "eval_dataset": dataset, "lm": "smollm2_135m", "layer": "final_norm", "variant": variant,
+        "codes": codes, "params": '{"lr":0.01}', "selected": True, "data_seed": 0, "split": "test", "control": "",
+        "metric": metric, "value": value,
+    } | other  # fmt: skip
+
+
+def synthetic_rows(seeds=4, data_seeds=3):
+    draw = random.Random(1)
+    rows = []
+    for dataset, codes in SYNTHETIC.items():
+        for variant, level in LEVELS.items():
+            for data_seed in range(data_seeds):
+                rows += _synthetic(draw, dataset, codes, variant, level, data_seed, seeds)
+    return [row | {"lm": "synthetic", "layer": ""} for row in rows]
+
+
+def _synthetic(draw, dataset, codes, variant, level, data_seed, seeds):
+    rows = []
+    for seed in range(seeds):
+        here = {"data_seed": data_seed, "seed": seed}
+        value = min(1.0, level - draw.uniform(0, 0.06) * (1.02 - level) * 3)
+        rows += [
+            row(dataset, variant, "mcc_truth", value, codes, **here),
+            row(dataset, variant, "mcc_truth", 0.1, codes, **here, selected=False, params='{"lr":9}'),
+            row(dataset, variant, "linear_r2", draw.uniform(0.99, 1), codes, **here),
+            row(dataset, variant, "mcc_truth", draw.uniform(0.1, 0.2), codes, **here, control="permuted_labels"),
+        ]
+        rows += [
+            row(dataset, variant, "mcc_seeds_decoder", value**2, codes, **here, seed_2=other, split="train")
+            for other in range(seed + 1, seeds)
+        ]
+    rows.append(row(dataset, "", "mcc_truth", 1.0, codes, data_seed=data_seed, control="ceiling"))
+    return rows
+
+
+def language_rows(seeds=4):
+    draw = random.Random(2)
+    rows = []
+    for place, (dataset, codes) in enumerate(LANGUAGE.items()):
+        for variant in (*SPARSE, *FREE):
+            level = LEVELS[variant] if codes > 1 else 0.995
+            rows += _agreement(draw, dataset, codes, variant, level, seeds)
+            rows += _steering(draw, dataset, codes, variant, 0.55 + 0.05 * place + 0.1 * level, seeds)
+        rows += _steering(draw, dataset, codes, "pca", 0.5, 1)
+        if codes < 27:
+            rows += _steering(draw, dataset, codes, "mean_difference", 0.62, 1)
+    return rows
+
+
+def _agreement(draw, dataset, codes, variant, level, seeds):
+    rows = []
+    for control, drop in (("", 0.02), ("untrained_lm", 0.05)):
+        for seed in range(seeds):
+            value = level - draw.uniform(0, drop)
+            rows += [
+                row(dataset, variant, metric, value, codes, seed=seed, seed_2=other, control=control)
+                for metric in ("mcc_seeds_decoder", "mcc_seeds_codes")
+                for other in range(seed + 1, seeds)
+            ]
+            if dataset in ("binary_2_2", "cat_135_3"):
+                known = value * (0.65 if dataset == "binary_2_2" else 0.98) - (0.1 if control else 0)
+                rows.append(row(dataset, variant, "mcc_truth", known, codes, seed=seed, control=control))
+    if dataset in ("binary_2_2", "cat_135_3"):
+        rows.append(row(dataset, "", "mcc_truth", 0.985 if codes == 27 else 0.66, codes, control="ceiling"))
+    return rows
+
+
+def _steering(draw, dataset, codes, variant, level, seeds):
+    rows = []
+    for concept in ("first", "second"):
+        for seed in range(seeds):
+            here = {"seed": seed, "concept": concept, "split": "single"}
+            for metric, drop in (("cosine_published", 0.0), ("cosine_heldout", 0.04)):
+                value = level - drop - draw.uniform(0, 0.02)
+                rows += [
+                    row(dataset, variant, metric, value, codes, **here),
+                    row(dataset, variant, f"{metric}_sd", 0.08, codes, **here),
+                    row(dataset, variant, metric, level - 0.2, codes, **here, control="random_dictionary"),
+                    row(dataset, variant, metric, 0.47, codes, **here, control="no_steering"),
+                    row(dataset, variant, metric, value - 0.05, codes, **here, control="untrained_lm"),
+                ]
+    return rows
+
+
+def write_vectors(folder, variants=("ssae", "affine")):
+    """Files such as the export writes, below `folder`; their paths."""
+    paths = []
+    for dataset, codes in LANGUAGE.items():
+        for variant in variants:
+            paths.append(folder / "smollm2_135m" / dataset / variant / "steering_vectors.safetensors")
+            names = [f"concept_{code}" for code in range(codes)]
+            write_tensors(
+                paths[-1], {name: np.ones(8, np.float32) for name in names}, {"names": names, "layer": "final_norm"}
+            )
+    return paths
