@@ -6,8 +6,6 @@ def parts_for(name):
 
 
 rule table:
-    message:
-        "{wildcards.table}"
     input:
         parts=lambda w: parts_for(w.table),
         code=lambda w: code("table.py", f"shiftscope.tables.{w.table}"),
@@ -15,22 +13,22 @@ rule table:
         table="results/tables/{table}.parquet",
         csv="results/tables/{table}.csv",
         markdown="results/tables/{table}.md",
-    params:
-        slice=lambda w: json_of(table=w.table),
     log:
         "results/logs/table/{table}.log",
     benchmark:
         "results/benchmarks/table/{table}.tsv"
     resources:
         mem_mb=1000,
+    params:
+        slice=lambda w: json_of(table=w.table),
+    message:
+        "{wildcards.table}"
     shell:
         "{PYTHON} {input.code[0]} --parts {input.parts} --table {output.table} --csv {output.csv}"
         " --markdown {output.markdown} --params {params.slice:q} --code {input.code} --log {log}"
 
 
 rule figure:
-    message:
-        "{wildcards.figure}"
     input:
         parts=lambda w: parts_for(w.figure),
         code=lambda w: code("figure.py", f"shiftscope.tables.{w.figure}"),
@@ -39,14 +37,16 @@ rule figure:
         table="results/figures/{figure}.parquet",
         csv="results/figures/{figure}.csv",
         markdown="results/figures/{figure}.md",
-    params:
-        slice=lambda w: json_of(table=w.figure),
     log:
         "results/logs/figure/{figure}.log",
     benchmark:
         "results/benchmarks/figure/{figure}.tsv"
     resources:
         mem_mb=1000,
+    params:
+        slice=lambda w: json_of(table=w.figure),
+    message:
+        "{wildcards.figure}"
     shell:
         "{PYTHON} {input.code[0]} --parts {input.parts} --figure {output.figure} --table {output.table}"
         " --csv {output.csv} --markdown {output.markdown} --params {params.slice:q} --code {input.code} --log {log}"
@@ -63,8 +63,6 @@ for name in CONFIG.tables + CONFIG.figures:
 
 
 rule collect_metrics:
-    message:
-        "all metrics in one file"
     input:
         parts=lambda w: parts_of("synthetic") + parts_of("language"),
         code=code("collect_metrics.py"),
@@ -76,5 +74,7 @@ rule collect_metrics:
         "results/benchmarks/collect_metrics.tsv"
     resources:
         mem_mb=1000,
+    message:
+        "all metrics in one file"
     shell:
         "{PYTHON} {input.code[0]} --parts {input.parts} --metrics {output.metrics} --code {input.code} --log {log}"

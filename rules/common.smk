@@ -1,5 +1,6 @@
 # What every rule shares: the checked config, the code of a script, and the names of files.
 
+import re
 import shlex
 import sys
 import time
@@ -16,6 +17,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import canonical_json
 from shiftscope.inputs import user_file_digest
 from shiftscope.pairs._words import word_files
+from shiftscope.report.page import TEMPLATES
 from shiftscope.tables import catalogue
 
 # the interpreter that runs Snakemake runs the scripts too; formatted into commands, so it is no reason to rerun
@@ -42,6 +44,11 @@ wildcard_constraints:
     block=r"\d+(-\d+)?",
     table=r"table_\w+",
     figure=r"figure_\w+",
+
+
+def one_of(names):
+    """A wildcard's regular expression: one of the names, or nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def code(script, *modules):

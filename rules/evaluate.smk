@@ -7,15 +7,16 @@ def code_of_evaluate(w):
 
 
 rule evaluate:
-    message:
-        "metrics of {wildcards.dataset} on {wildcards.lm}"
     input:
         ancient(EMBEDDINGS + "embeddings.safetensors"),
         manifest=EMBEDDINGS + "manifest.json",
         weights=ancient(lambda w: evaluated(w, lambda *key: models_of(*key, ".safetensors"))),
         sidecars=lambda w: evaluated(w, lambda *key: models_of(*key, ".json")),
         selections=lambda w: evaluated(
-            w, lambda lm, dataset, codes, variant: [SELECTION.format(lm=lm, dataset=dataset, codes=codes, variant=variant)]
+            w,
+            lambda lm, dataset, codes, variant: [
+                SELECTION.format(lm=lm, dataset=dataset, codes=codes, variant=variant)
+            ],
         ),
         code=code_of_evaluate,
     output:
@@ -27,6 +28,8 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=2000,
+    message:
+        "metrics of {wildcards.dataset} on {wildcards.lm}"
     shell:
         "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest} --weights {input.weights}"
         " --sidecars {input.sidecars} --selections {input.selections} --part {output.part}"

@@ -13,22 +13,24 @@ def twin_of(w):
 
 
 rule fetch_lm:
-    message:
-        "language model {wildcards.lm}"
     input:
         twin=twin_of,
         code=lambda w: code("fetch_lm.py", f"shiftscope.lms.{CONFIG.lms[w.lm].kind}"),
     output:
         manifest="results/lms/{lm}/manifest.json",
-    params:
-        slice=lm_slice,
     log:
         "results/logs/fetch_lm/{lm}.log",
     benchmark:
         "results/benchmarks/fetch_lm/{lm}.tsv"
+    wildcard_constraints:
+        lm=one_of(CONFIG.lms),
+    priority: 20  # every embedding waits for it
     resources:
         mem_mb=4000,
-    priority: 20  # every embedding waits for it
+    params:
+        slice=lm_slice,
+    message:
+        "language model {wildcards.lm}"
     shell:
         "{PYTHON} {input.code[0]} --manifest {output.manifest} --downloads data/downloads --of {input.twin}"
         " --params {params.slice:q} --code {input.code} --log {log}"

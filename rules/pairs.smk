@@ -14,8 +14,6 @@ def pairs_slice(w):
 
 
 rule make_pairs:
-    message:
-        "pairs of {wildcards.dataset}"
     input:
         own_file,
         words=lambda w: [str(file.relative_to(ROOT)) for file in word_files(CONFIG.pairs[w.dataset].kind)],
@@ -24,14 +22,18 @@ rule make_pairs:
         pairs="results/pairs/{dataset}/pairs.parquet",
         rejected="results/pairs/{dataset}/rejected.csv",
         manifest="results/pairs/{dataset}/manifest.json",
-    params:
-        slice=pairs_slice,
     log:
         "results/logs/make_pairs/{dataset}.log",
     benchmark:
         "results/benchmarks/make_pairs/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(CONFIG.pairs),
     resources:
         mem_mb=1000,
+    params:
+        slice=pairs_slice,
+    message:
+        "pairs of {wildcards.dataset}"
     shell:
         "{PYTHON} {input.code[0]} --pairs {output.pairs} --rejected {output.rejected} --manifest {output.manifest}"
         " --words {input.words:q} --params {params.slice:q} --code {input.code} --log {log}"
@@ -39,12 +41,12 @@ rule make_pairs:
 
 def embed_slice(w):
     lm = CONFIG.lms[w.lm]
-    return json_of(lm=w.lm, dataset=w.dataset, layer=lm.layer, token="last", dtype=lm.dtype, batch_tokens=lm.batch_tokens)
+    return json_of(
+        lm=w.lm, dataset=w.dataset, layer=lm.layer, token="last", dtype=lm.dtype, batch_tokens=lm.batch_tokens
+    )
 
 
 rule embed_pairs:
-    message:
-        "embeddings of {wildcards.dataset} by {wildcards.lm}"
     input:
         ancient("results/pairs/{dataset}/pairs.parquet"),
         pairs_manifest="results/pairs/{dataset}/manifest.json",
@@ -53,16 +55,21 @@ rule embed_pairs:
     output:
         embeddings=EMBEDDINGS + "embeddings.safetensors",
         manifest=EMBEDDINGS + "manifest.json",
-    params:
-        slice=embed_slice,
     log:
         "results/logs/embed_pairs/{lm}/{dataset}.log",
     benchmark:
         "results/benchmarks/embed_pairs/{lm}/{dataset}.tsv"
+    wildcard_constraints:
+        lm=one_of(CONFIG.lms),
+        dataset=one_of(CONFIG.pairs),
+    priority: 10  # everything else of a language model waits for these
     threads: 1
     resources:
         mem_mb=4000,
-    priority: 10  # everything else of a language model waits for these
+    params:
+        slice=embed_slice,
+    message:
+        "embeddings of {wildcards.dataset} by {wildcards.lm}"
     shell:
         "{PYTHON} {input.code[0]} --pairs {input[0]} --pairs-manifest {input.pairs_manifest}"
         " --lm-manifest {input.lm_manifest} --embeddings {output.embeddings} --manifest {output.manifest}"

@@ -7,24 +7,23 @@ def synthetic_slice(w):
 
 
 rule make_synthetic:
-    message:
-        "synthetic pairs {wildcards.dataset}"
     input:
         code=lambda w: code("make_synthetic.py", f"shiftscope.synthetic.{CONFIG.synthetic[w.dataset].kind}"),
     output:
         embeddings="results/embeddings/synthetic/{dataset}/embeddings.safetensors",
         manifest="results/embeddings/synthetic/{dataset}/manifest.json",
-    params:
-        slice=synthetic_slice,
     log:
         "results/logs/make_synthetic/{dataset}.log",
     benchmark:
         "results/benchmarks/make_synthetic/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=one_of(CONFIG.synthetic),
     resources:
         mem_mb=1000,
+    params:
+        slice=synthetic_slice,
+    message:
+        "synthetic pairs {wildcards.dataset}"
     shell:
         "{PYTHON} {input.code[0]} --embeddings {output.embeddings} --manifest {output.manifest}"
         " --params {params.slice:q} --code {input.code} --log {log}"
-
-
-ruleorder: make_synthetic > embed_pairs

@@ -15,8 +15,6 @@ def train_slice(w):
 
 
 rule train:
-    message:
-        "train {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}, {wildcards.codes} codes, seeds {wildcards.block}"
     input:
         ancient(EMBEDDINGS + "embeddings.safetensors"),
         manifest=EMBEDDINGS + "manifest.json",
@@ -24,8 +22,6 @@ rule train:
     output:
         weights=MODELS + ".safetensors",
         sidecar=MODELS + ".json",
-    params:
-        slice=train_slice,
     log:
         "results/logs/train/{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}.log",
     benchmark:
@@ -33,6 +29,10 @@ rule train:
     threads: 1  # results are equal to the bit, whatever else is in the block, on one thread
     resources:
         mem_mb=2000,
+    params:
+        slice=train_slice,
+    message:
+        "train {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}, {wildcards.codes} codes, seeds {wildcards.block}"
     shell:
         "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest}"
         " --weights {output.weights} --sidecar {output.sidecar}"
@@ -44,8 +44,6 @@ def models(suffix):
 
 
 rule select_setting:
-    message:
-        "select the setting of {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}, {wildcards.codes} codes"
     input:
         ancient(EMBEDDINGS + "embeddings.safetensors"),
         manifest=EMBEDDINGS + "manifest.json",
@@ -54,14 +52,16 @@ rule select_setting:
         code=lambda w: code("select_setting.py", variant_module(w)),
     output:
         selection=SELECTION,
-    params:
-        slice=lambda w: json_of(kind=CONFIG.variants[w.variant].kind),
     log:
         "results/logs/select_setting/{lm}/{dataset}/codes_{codes}/{variant}.log",
     benchmark:
         "results/benchmarks/select_setting/{lm}/{dataset}/codes_{codes}/{variant}.tsv"
     resources:
         mem_mb=1000,
+    params:
+        slice=lambda w: json_of(kind=CONFIG.variants[w.variant].kind),
+    message:
+        "select the setting of {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}, {wildcards.codes} codes"
     shell:
         "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest}"
         " --weights {input.weights} --sidecars {input.sidecars} --selection {output.selection}"
@@ -74,8 +74,6 @@ def exported(w, suffix):
 
 
 rule export_vectors:
-    message:
-        "steering vectors of {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}"
     input:
         ancient(EMBEDDINGS + "embeddings.safetensors"),
         manifest=EMBEDDINGS + "manifest.json",
@@ -92,6 +90,8 @@ rule export_vectors:
         "results/benchmarks/export_vectors/{lm}/{dataset}/{variant}.tsv"
     resources:
         mem_mb=1000,
+    message:
+        "steering vectors of {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}"
     shell:
         "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest} --weights {input.weights}"
         " --sidecars {input.sidecars} --selection {input.selection}"

@@ -19,7 +19,7 @@ def main(pairs: Path, pairs_manifest: Path, lm_manifest: Path, embeddings: Path,
     facts, lm = read_json(pairs_manifest), read_json(lm_manifest)
     table = pyarrow.parquet.read_table(pairs)
     texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
-    model, tokenizer = load(lm_manifest.parent)
+    model, tokenizer = load(lm_manifest.parent, params["dtype"])
     rows = embed(
         model,
         tokenizer,
@@ -33,7 +33,7 @@ def main(pairs: Path, pairs_manifest: Path, lm_manifest: Path, embeddings: Path,
     arrays = labels(table, facts["truths"])
     arrays |= {"embedding_0": rows[None, : len(table)], "embedding_1": rows[None, len(table) :]}
     about = {"lm": params["lm"], "untrained_of": lm["untrained_of"], "layer": params["layer"], "token": params["token"],
-             "dtype": "float32", "shape": list(arrays["embedding_0"].shape)}  # fmt: skip
+             "dtype": params["dtype"], "shape": list(arrays["embedding_0"].shape)}  # fmt: skip
     write_tensors(embeddings, arrays, about)
     write_json(manifest, {**facts, **about, "sha256": sha256_of(embeddings)})
     shutil.rmtree(state, ignore_errors=True)

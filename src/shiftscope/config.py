@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from shiftscope.errors import ShiftScopeError
+from shiftscope.files import canonical_json
 from shiftscope.schema import Strict
 from shiftscope.tables import catalogue
 
@@ -128,6 +129,11 @@ class Config(Strict):
     variants: dict[str, Variant]
     tables: list[str]
     figures: list[str]
+
+    @property
+    def resolved(self) -> str:
+        """The whole configuration, defaults included, as canonical JSON."""
+        return canonical_json(self.model_dump(mode="json", serialize_as_any=True))
 
     def dataset(self, name: str) -> Dataset:
         """The entry of a pair or synthetic dataset."""

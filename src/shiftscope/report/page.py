@@ -106,7 +106,7 @@ def two_sentences(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
         f"On synthetic data, where the truth is known, {synthetic}."
         if synthetic
         else "No synthetic data, where the truth is known, were run.",
-        f"On {lms}, {language}." if language else "No language model was run.",
+        f"On {lms or 'language models'}, {language or 'no SSAE was compared with its twin without sparsity'}.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from itertools import groupby
 from types import ModuleType
@@ -67,6 +68,8 @@ class Shown:
     status: str
     sentences: list[str]
     """The verdict's sentence, one part per variant."""
+    rule: str
+    """How the verdict is reached, in words."""
     heads: list[tuple[str, str, int]]
     """Label, explanation and number of columns of each metric."""
     columns: list[tuple[Column, str]]
@@ -99,13 +102,14 @@ def shown(entry: ModuleType, name: str, table: pd.DataFrame, links: list[tuple[s
     """Everything that the page says about one table; `figure` is its SVG, empty for a table."""
     wide = sheet(table, entry.METRICS[0])
     status, sentence = entry.verdict(table)
+    rule = " ".join((inspect.getdoc(entry.verdict) or "").split())
     sentences = sentence.replace(". ", ".\n").splitlines()
     heads = [
         (label(metric), METRICS.get(metric, ("", ""))[1], len(list(columns)))
         for metric, columns in groupby(wide.columns, key=lambda column: column.metric)
     ]
     columns = [(column, EXPLAINED.get(column.kind) or CONTROLS[column.kind][1]) for column in wide.columns]
-    return Shown(name, entry.TITLE, entry.CLAIM, entry.SOURCE, status, sentences, heads, columns,
+    return Shown(name, entry.TITLE, entry.CLAIM, entry.SOURCE, status, sentences, rule, heads, columns,
                  _groups(wide, entry.METRICS[0], with_strip=not figure), links, figure,
                  entry.CAPTION if figure else "")  # fmt: skip
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shiftscope.errors import ShiftScopeError
 from shiftscope.summary import Summary, compare, summarise, units
 
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
 CONTROLS = ("untrained_lm", "ceiling", "permuted_labels", "random_dictionary", "untrained_sae", "no_steering")
 KEYS = ["lm", "layer", "dataset", "codes", "variant", "metric"]
 SUMMARY = ["mean", "sd", "low", "high", "minimum"]
@@ -39,20 +40,14 @@ def assemble(metrics: pd.DataFrame, wanted: Sequence[str], published: Published)
         published: the source's numbers, `{metric: {dataset: {system: value}}}`; a system is a value of `FAMILIES`.
 
     Returns:
-        a frame with the columns `COLUMNS`; null where a number does not exist.
-
-    Raises:
-        ShiftScopeError: the parts hold none of the wanted metrics.
+        a frame with the columns `COLUMNS`; null where a number does not exist; no row if no dataset has the metrics.
     """
     import pandas as pd
 
     rows = _of_interest(metrics, wanted)
     real = {key: units(group) for key, group in rows[rows["control"] == ""].groupby(KEYS)}
     if not real:
-        raise ShiftScopeError(
-            f"the metric parts hold no selected row of {', '.join(wanted)}: check that evaluate ran on these datasets "
-            "and that select marked a setting"
-        )
+        logger.warning("no selected row of %s: own pairs without the labels they need have none", ", ".join(wanted))
     controls = {
         key: units(group).mean() for key, group in rows[rows["control"] != ""].groupby([*KEYS, "control"])
     }  # fmt: skip
@@ -61,7 +56,8 @@ def assemble(metrics: pd.DataFrame, wanted: Sequence[str], published: Published)
     ]
     table = pd.DataFrame(lines, columns=COLUMNS)
     numbers = [*SUMMARY, *DIFFERENCE, *CONTROLS, "published"]
-    table = table.astype({name: float for name in numbers} | {"rival": "string"})
+    words = ["lm", "layer", "dataset", "variant", "metric", "rival"]
+    table = table.astype(dict.fromkeys(numbers, float) | dict.fromkeys(words, "string") | {"codes": int, "n": int})
     return ordered(table, wanted, published)
 
 

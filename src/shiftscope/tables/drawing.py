@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from shiftscope.files import write_text
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -47,6 +49,15 @@ SETTINGS = {
     "ytick.left": False,
     "xtick.major.width": 0.6,
 }
+
+
+def nothing() -> Figure:
+    """What stands in place of a figure without data."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 0.6))
+    figure.text(0, 0.5, "No dataset has what this figure shows.", va="center")
+    return figure
 
 
 def grid(panels: int, lines: list[str], columns: int) -> tuple[Figure, list[Axes], Axes]:

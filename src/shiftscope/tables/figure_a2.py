@@ -138,9 +138,11 @@ def finding(table: pd.DataFrame) -> str:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel per dataset, a line per variant: both scores, the source's number, and the controls in grey."""
-    from shiftscope.tables.drawing import CONTROL, FIRST, SECOND, TEXT, grid, legend, points
+    from shiftscope.tables.drawing import CONTROL, FIRST, SECOND, TEXT, grid, legend, nothing, points
 
     panels = list(dict.fromkeys(zip(table["lm"], table["layer"], table["dataset"], table["codes"], strict=True)))
+    if not panels:
+        return nothing()
     order = [name for name in FAMILIES if name in set(table["variant"])]
     variants = [*order, *sorted(set(table["variant"]) - set(order))]
     figure, all_axes, aside = grid(len(panels), variants, columns=2)
@@ -173,9 +175,9 @@ def _panel_title(table: pd.DataFrame, lm: str, layer: str, dataset: str, codes: 
 def _controls(axes, here: pd.DataFrame, variants: list[str]) -> None:
     from shiftscope.tables.drawing import CONTROL, TEXT
 
-    nothing = here["no_steering"].dropna()
-    if len(nothing):
-        axes.axvline(nothing.mean(), color=CONTROL, linewidth=1, zorder=1)
+    unsteered = here["no_steering"].dropna()
+    if len(unsteered):
+        axes.axvline(unsteered.mean(), color=CONTROL, linewidth=1, zorder=1)
     for row in here.to_dict("records"):
         place = variants.index(row["variant"])
         if row["metric"] == "cosine_heldout":

@@ -81,7 +81,7 @@ def finding(table: pd.DataFrame) -> str:
         return ""
     seeds = scores(table, "mcc_seeds_decoder", variants[0])
     result = "finds" if (seeds["mean"] >= CONSISTENT).all() else "does not always find"
-    either = ", the network trained or not," if _untrained_matches(seeds) else ""
+    either = ", whether the network is trained or not" if _untrained_matches(seeds) else ""
     text = f"{variants[0]} {result} the same directions from every seed{either} (MCC {_beside(seeds)})"
     truth = scores(table, "mcc_truth", variants[0])
     return text if truth.empty else f"{text}, matches the true concepts where they are known (MCC {_beside(truth)})"

@@ -32,12 +32,18 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> tuple[str, str]:
-    """Holds where on every dataset the mean MCC is at least .95 and above the affine one; control: permuted labels."""
+    """Holds where on every dataset the mean MCC is at least .95 and above the affine one.
+
+    Controls: permuted labels and random directions, if one scores as high on any dataset.
+    """
     measured = {variant: scores(table, "mcc_truth", variant) for variant in sparse_variants(table, "mcc_truth")}
     holds = {
         variant: bool((rows["mean"] >= IDENTIFIED).all() and above(rows).all()) for variant, rows in measured.items()
     }
-    matched = {variant: bool(matched_by(rows, "permuted_labels").any()) for variant, rows in measured.items()}
+    matched = {
+        variant: bool((matched_by(rows, "permuted_labels") | matched_by(rows, "random_dictionary")).any())
+        for variant, rows in measured.items()
+    }
     sentences = [_sentence(variant, rows) for variant, rows in measured.items()]
     return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run."
 
