@@ -1,5 +1,6 @@
 # What every rule shares: the checked config, the code of a script, and the names of files.
 
+import os
 import re
 import shlex
 import sys
@@ -10,6 +11,8 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
+# scripts import the package of this clone, whichever clone the environment was installed from
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 from shiftscope.code import code_of
 from shiftscope.config import SYNTHETIC, read_config, seeds_of
