@@ -210,8 +210,8 @@ class Job:
     def __init__(self, folder: Path, layer: str = "final_norm"):
         fetch_lm("tiny", {"kind": "folder", "path": str(save_lm(folder / "source"))}, folder / "lm", folder, None)
         rng = random.Random(1)
-        texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(1200)]
-        pq.write_table(table(texts[:600], texts[600:]), folder / "pairs.parquet")
+        texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(300)]
+        pq.write_table(table(texts[:150], texts[150:]), folder / "pairs.parquet")
         self.facts = {
             "dataset": "tiny_pairs",
             "kind": "own",
@@ -261,13 +261,13 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path):
 
     arrays, about = read_tensors(whole / "embeddings.safetensors")
     expected = {"lm": "tiny", "untrained_of": None, "layer": "final_norm", "token": "last", "dtype": "float32",
-                "shape": [1, 600, 32]}  # fmt: skip
+                "shape": [1, 150, 32]}  # fmt: skip
     assert about == expected
     assert read_json(whole / "manifest.json") == job.facts | expected | {
         "sha256": sha256_of(whole / "embeddings.safetensors")
     }
-    for name, row in (("embedding_0", 0), ("embedding_1", 1), ("embedding_0", 599), ("embedding_1", 42)):
-        text = job.texts[row if name == "embedding_0" else 600 + row]
+    for name, row in (("embedding_0", 0), ("embedding_1", 1), ("embedding_0", 149), ("embedding_1", 42)):
+        text = job.texts[row if name == "embedding_0" else 150 + row]
         single = alone(make_model("llama"), make_tokenizer(), text, "final_norm")
         assert distance(arrays[name][0, row], single) < TOLERANCE
 

@@ -17,8 +17,10 @@ from transformers import (
 
 torch.set_num_threads(1)  # tiny products: two threads that share a busy machine wait for each other
 
-TEXT = "the a color shape object is red blue green vase book lamp king queen roi reine one word in : ."
-WORDS = TEXT.split()
+WORDS = [
+    "the", "a", "color", "shape", "object", "is", "red", "blue", "green", "vase", "book", "lamp", "king", "queen",
+    "roi", "reine", "one", "word", "in", ":", ".",
+]  # fmt: skip
 SIZES = {
     "vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
     "max_position_embeddings": 24, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None,

@@ -138,8 +138,9 @@ class Batch:
     def batches(self) -> Iterator[torch.Tensor]:
         """Batches `[R, batch, d_in]` from the current step on; each replica's come from its seed and the step alone."""
         rows = self.inputs.shape[1]
+        size = min(self.params.batch_size, rows)  # a larger batch would only repeat pairs
         for chunk in range(self.step // CHUNK, -(-self.params.steps // CHUNK)):
-            drawn = torch.stack([_rows(replica.seed, chunk, rows, self.params.batch_size) for replica in self.members])
+            drawn = torch.stack([_rows(replica.seed, chunk, rows, size) for replica in self.members])
             first = self.step % CHUNK if chunk == self.step // CHUNK else 0
             for within in range(first, min(CHUNK, self.params.steps - chunk * CHUNK)):
                 yield self.inputs[self.source[:, None], drawn[:, within]]
