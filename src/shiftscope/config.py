@@ -8,13 +8,14 @@ import difflib
 import importlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import canonical_json
@@ -43,6 +44,18 @@ def _module(section: str, kind: str) -> ModuleType:
     return importlib.import_module(f"shiftscope.{section}.{kind}")
 
 
+def _each_once(values: list) -> list:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice: list it once")
+    return values
+
+
+Names = Annotated[list[str], AfterValidator(_each_once)]
+Selected = Annotated[Names, Field(min_length=1)]
+Codes = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(_each_once)]
+
+
 class Entry(Strict):
     """An entry of a section: the module that defines it and that module's own parameters."""
 
@@ -61,15 +74,15 @@ class Lm(Entry):
     layer: str = Field("final_norm", pattern=r"^(final_norm|resid_post\.\d+)$")
     dtype: str = Field("float32", pattern=r"^(float32|float16|bfloat16)$")
     batch_tokens: int = Field(2048, ge=1)
-    variants: list[str] | None = None
-    pairs: list[str] | None = None
+    variants: Selected | None = None
+    pairs: Selected | None = None
 
 
 class Dataset(Entry):
     """A dataset of text pairs or a synthetic one, and the code sizes trained on it."""
 
-    codes: list[Annotated[int, Field(ge=1)]] | None = None
-    variants: list[str] | None = None
+    codes: Codes | None = None
+    variants: Selected | None = None
 
 
 class Variant(Entry):
@@ -86,22 +99,23 @@ class Variant(Entry):
 class Top(Strict):
     """The sections of a config file."""
 
-    seeds: list[str | int] = Field(min_length=1)
+    seeds: list[Any] = Field(min_length=1)
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     synthetic: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any] | None] = Field(min_length=1)
-    tables: list[str] = Field(default_factory=list)
-    figures: list[str] = Field(default_factory=list)
+    tables: Names = Field(default_factory=list)
+    figures: Names = Field(default_factory=list)
 
     @field_validator("seeds")
     @classmethod
-    def _blocks(cls, blocks: list[str | int]) -> list[str | int]:
-        seeds = [seed for block in blocks for seed in seeds_of(str(block))]
-        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    def _blocks(cls, blocks: list[Any]) -> list[str]:
+        names = [str(block) for block in blocks]
+        count = Counter(seed for block in names for seed in seeds_of(block))
+        twice = sorted(seed for seed in count if count[seed] > 1)
         if twice:
             raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
-        return blocks
+        return names
 
 
 def seeds_of(block: str) -> list[int]:
@@ -187,14 +201,29 @@ def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any
     raw: dict[str, Any] = {}
     for path in [base, *overrides]:
         raw |= _read_yaml(Path(path))
-    return parse_config(raw | dict(values or {}), " + ".join(str(path) for path in [base, *overrides]))
+    origin = " + ".join([*(str(path) for path in [base, *overrides]), *(["--config"] if values else [])])
+    return parse_config(raw | dict(values or {}), origin)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as PyYAML reads it, but a key that is given twice is an error: PyYAML takes the last and drops the others."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        count = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, _ in node.value:
+            if count[key.value] > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key {key.value!r} is given more than once", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
-        raise ShiftScopeError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise ShiftScopeError(f"{path} is not valid YAML: {reason}") from error
     except UnicodeDecodeError as error:
         raise ShiftScopeError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
@@ -214,7 +243,9 @@ def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Config:
         for section in PACKAGES
     }
     _check_names(top, entries, origin)
-    return Config(blocks=[str(block) for block in top.seeds], tables=top.tables, figures=top.figures, **entries)
+    config = Config(blocks=top.seeds, tables=top.tables, figures=top.figures, **entries)
+    _check_work(config, origin)
+    return config
 
 
 ENTRY_TYPES = {"lms": Lm, "pairs": Dataset, "synthetic": Dataset, "variants": Variant}
@@ -224,14 +255,14 @@ def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> Entry:
     """An entry's own keys go to its type, all others to the `Params` of the module that it names."""
     place = f"{section}.{name}"
     if not NAME.fullmatch(name):
-        raise ShiftScopeError(f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only")
+        raise ShiftScopeError(
+            f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first"
+        )
     key = PACKAGES[section]
     kind = raw.get(key, DEFAULT_KIND.get(section, name))
-    try:
-        if kind not in kinds(section):
-            raise ShiftScopeError(f"{origin}: {place}: {_unknown(f'{key} {kind!r}', str(kind), kinds(section))}")
-    except TypeError as error:
-        raise ShiftScopeError(f"{origin}: {place}.{key} must be a name, not {kind!r}") from error
+    if kind not in kinds(section):
+        what = f"{key} {kind!r}" + ("" if key in raw else f" (its name, for it has no `{key}`)")
+        raise ShiftScopeError(f"{origin}: {place}: {_unknown(what, str(kind), kinds(section))}")
     model = _module(section, kind).Params
     own = {field for field in ENTRY_TYPES[section].model_fields if field not in ("kind", "params", "settings")}
     grid = raw.get("grid", {}) if section == "variants" else {}
@@ -242,22 +273,27 @@ def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> Entry:
     }
     also = sorted(own | {key} | ({"grid"} if section == "variants" else set()))
     fields: dict[str, Any] = {field: raw[field] for field in own if field in raw}
+    fields |= {"kind": kind, "params": _checked(model, params, origin, place, also)}
     if section == "variants":
-        fields["settings"] = _settings(model, params, grid, origin, place, also)
-    return _checked(
-        ENTRY_TYPES[section],
-        {"kind": kind, "params": _checked(model, params, origin, place, also), **fields}, origin, place,
-    )  # fmt: skip
+        fields["settings"] = _settings(model, params, grid, origin, place)
+    return _checked(ENTRY_TYPES[section], fields, origin, place)
 
 
-def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, place: str, also: list[str]) -> list[Any]:
+def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, place: str) -> list[Any]:
     """Every point of the grid: each value of each listed parameter with each of the others'."""
     if not isinstance(grid, dict) or not all(isinstance(values, list) and values for values in grid.values()):
         raise ShiftScopeError(
             f"{origin}: {place}.grid must give each parameter a list of values, e.g. {{lr: [0.01, 0.02]}}"
         )
+    for name in grid:
+        if name in params:
+            raise ShiftScopeError(f"{origin}: {place}.grid.{name}: {name} is also set outside the grid: remove one")
     points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
-    return [_checked(model, params | point, origin, f"{place}.grid" if point else place, also) for point in points]
+    settings = [_checked(model, params | point, origin, f"{place}.grid") for point in points]
+    for number, (point, setting) in enumerate(zip(points, settings, strict=True)):
+        if setting in settings[:number]:
+            raise ShiftScopeError(f"{origin}: {place}.grid: {point} is there twice: list each value once")
+    return settings
 
 
 def _check_names(top: Top, entries: dict[str, dict[str, Any]], origin: str) -> None:
@@ -279,9 +315,10 @@ def _check_names(top: Top, entries: dict[str, dict[str, Any]], origin: str) -> N
                         raise ShiftScopeError(
                             f"{origin}: {section}.{name}.{key}: {_unknown(repr(other), other, list(known))}"
                         )
+    trained = [name for name, entry in entries["lms"].items() if entry.kind != "untrained"]
     for name, entry in entries["lms"].items():
-        if entry.kind == "untrained" and entry.params.of not in entries["lms"]:
-            problem = _unknown(repr(entry.params.of), entry.params.of, list(entries["lms"]))
+        if entry.kind == "untrained" and entry.params.of not in trained:
+            problem = _unknown(f"trained language model {entry.params.of!r}", entry.params.of, trained)
             raise ShiftScopeError(f"{origin}: lms.{name}.of: {problem}")
     for section in ("pairs", "synthetic"):
         for name, entry in entries[section].items():
@@ -297,10 +334,39 @@ def _check_names(top: Top, entries: dict[str, dict[str, Any]], origin: str) -> N
                 raise ShiftScopeError(f"{origin}: {section}: {_unknown(repr(name), name, known)}")
 
 
+def _check_work(config: Config, origin: str) -> None:
+    """Every dataset has a variant to train, and every table and figure something to show."""
+    for lm, dataset in config.sources():
+        if not config.variants_on(lm, dataset):
+            on = "" if lm == SYNTHETIC else f" with {lm}"
+            raise ShiftScopeError(
+                f"{origin}: no variant is left to train on {dataset}{on}: the `variants` lists of the two leave none in "
+                "common, or only variants that need labelled concepts; add a variant"
+            )
+    there = {"synthetic" if lm == SYNTHETIC else "language" for lm, _ in config.sources()}
+    needs = {"synthetic": "a dataset under `synthetic`", "language": "a dataset under `pairs` and a model under `lms`"}
+    for name in config.tables + config.figures:
+        kind = catalogue.entry(name).PARTS
+        if kind not in there:
+            section = f"{name.split('_')[0]}s"
+            raise ShiftScopeError(
+                f"{origin}: {section}: {name!r} needs {needs[kind]}, and there is none: add one or leave {name} out"
+            )
+
+
 def _unknown(what: str, name: str, allowed: list[str]) -> str:
     near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{what} is unknown: allowed are {', '.join(sorted(allowed)) or 'none'}{hint}"
+
+
+PLAIN = {
+    "dict_type": "it must be a block of `key: value` lines, or {}",
+    "list_type": "it must be a list, such as [a, b]",
+    "tuple_type": "it must be a list, such as [a, b]",
+    "path_type": "it must be the path of a file",
+}
+"""what pydantic says in Python's words, in YAML's"""
 
 
 def _checked(model: type[BaseModel], raw: Any, origin: str, place: str, also: list[str] | None = None) -> Any:
@@ -316,7 +382,8 @@ def _checked(model: type[BaseModel], raw: Any, origin: str, place: str, also: li
     elif error["type"] == "missing":
         problem = "this key is missing"
     else:
-        problem = f"{error['input']!r} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+        message = PLAIN.get(error["type"], error["msg"].removeprefix("Value error, "))
+        problem = f"{error['input']!r} is not allowed: {message}"
     raise ShiftScopeError(f"{origin}: {where}: {problem}" if where else f"{origin}: {problem}")
 
 

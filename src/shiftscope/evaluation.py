@@ -1,5 +1,6 @@
 """All metrics of one dataset on one language model, as rows of the long-form table."""
 
+import logging
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from shiftscope.metrics import correlation, sparsity, steering
 from shiftscope.metrics.udr import agreements
 from shiftscope.models import Model
 from shiftscope.shifts import PairEmbeddings
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -48,6 +51,9 @@ def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
         "params": "{}",
         "selected": True,
     }
+    for name, truth in data.truths.items():
+        if not correlation.varying(truth[0, data.rows("test")]).any():
+            logger.warning("truth %s: none of its concepts varies over the held-out pairs, so it has no MCC", name)
     rows = []
     for one in trained:
         rows += [base | row for row in model_rows(data, one)]
@@ -89,21 +95,26 @@ def model_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
             yield from (row | found for found in steering_rows(data, model.data_seed, directions, bias))
 
 
+def truths(data: PairEmbeddings, data_seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Every truth that held-out pairs can tell of: its metric, its shifts `[n, m]` of training and held-out pairs."""
+    for number, (name, truth) in enumerate(data.truths.items()):
+        training, test = truth[data_seed, data.rows("train")], truth[data_seed, data.rows("test")]
+        if correlation.varying(test).any():
+            yield "mcc_truth" if number == 0 else f"mcc_truth_{name}", training, test
+
+
 def truth_rows(data: PairEmbeddings, one: Trained, model: Model, row: Row, codes: np.ndarray) -> Iterator[Row]:
     """MCC of the codes with each truth; for the selected setting its chance level and the linear R² too."""
-    test, training = data.rows("test"), data.rows("train")
-    for number, (name, truth) in enumerate(data.truths.items()):
-        metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
-        true = truth[model.data_seed, test]
-        true = true[:, correlation.varying(true)]
+    for metric, true_training, true_test in truths(data, model.data_seed):
+        true = true_test[:, correlation.varying(true_test)]
         yield row | {"metric": metric, "value": correlation.mcc(codes, true)}
         if not row["selected"] or data.facts["untrained_of"]:
             continue
         shuffled = np.random.default_rng([model.seed, model.data_seed]).permutation(true)
         yield row | {"metric": metric, "value": correlation.mcc(codes, shuffled), "control": "permuted_labels"}
-        if number == 0:
+        if metric == "mcc_truth":
             known = one.variant.encode(model.arrays, data.shifts(model.data_seed, "train"))
-            value = correlation.linear_r2(known, truth[model.data_seed, training], codes, truth[model.data_seed, test])
+            value = correlation.linear_r2(known, true_training, codes, true_test)
             yield row | {"metric": "linear_r2", "value": value}
 
 
@@ -158,14 +169,10 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
 
 def control_rows(data: PairEmbeddings, codes: int) -> Iterator[Row]:
     """Scores that no training can change: the ceiling of MCC, no steering, and random dictionaries of equal size."""
-    test, training = data.rows("test"), data.rows("train")
     for data_seed in range(data.data_seeds):
-        for number, (name, truth) in enumerate(data.truths.items()):
-            known, true = truth[data_seed, training], truth[data_seed, test]
-            value = correlation.readability(
-                data.shifts(data_seed, "train"), known, data.shifts(data_seed, "test"), true
-            )
-            metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
+        for metric, known, true in truths(data, data_seed):
+            shifts = data.shifts(data_seed, "train"), data.shifts(data_seed, "test")
+            value = correlation.readability(shifts[0], known, shifts[1], true)
             yield {"metric": metric, "value": value, "control": "ceiling", "data_seed": data_seed}
         yield from (row | {"control": "no_steering"} for row in steering_rows(data, data_seed, None))
         for seed in range(RANDOM_DICTIONARIES):
@@ -180,9 +187,6 @@ def random_rows(data: PairEmbeddings, data_seed: int, codes: int, seed: int) -> 
     directions = np.random.default_rng([seed, data_seed]).normal(size=(codes, data.embedding_0.shape[2]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     yield from steering_rows(data, data_seed, directions)
-    test = data.rows("test")
     projected = data.shifts(data_seed, "test") @ directions.T
-    for number, (name, truth) in enumerate(data.truths.items()):
-        true = truth[data_seed, test]
-        metric = "mcc_truth" if number == 0 else f"mcc_truth_{name}"
+    for metric, _, true in truths(data, data_seed):
         yield {"metric": metric, "value": correlation.mcc(projected, true[:, correlation.varying(true)])}

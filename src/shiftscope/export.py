@@ -14,8 +14,6 @@ from shiftscope.variants.base import Arrays
 
 NAMED = 0.5
 """a code takes a concept's name if its correlation with it on held-out pairs is at least this"""
-ACTIVE = 0.5
-"""the scale is the mean length of the codes that are at least this share of their largest ones (99th percentile)"""
 
 
 def export_vectors(
@@ -71,17 +69,28 @@ def named_vectors(
     truth is known; else it is called `code_{index}` and its sign is arbitrary, as identifiability has it.
     """
     codes = variant.encode(arrays, data.shifts(0, "test"))
-    typical = np.abs(variant.encode(arrays, data.shifts(0, "train")))
+    typical = lengths(variant, arrays, data.shifts(0, "train"))
     names = concept_names(data, codes)
     found = []
     for index in np.flatnonzero(arrays["alive"]):
         name, correlation = names.get(int(index), (f"code_{index}", None))
-        lengths = typical[:, index]
-        scale = float(lengths[lengths >= ACTIVE * np.quantile(lengths, 0.99)].mean())
         sign = -1.0 if correlation is not None and correlation < 0 else 1.0
-        vector = (arrays["decoder"][index] * sign * scale).astype(np.float32)
+        vector = (arrays["decoder"][index] * sign * typical[index]).astype(np.float32)
         found.append((name, vector, None if correlation is None else abs(correlation)))
     return found
+
+
+def lengths(variant: ModuleType, arrays: Arrays, shifts: np.ndarray) -> np.ndarray:
+    """How far a typical shift goes along each direction, in the units of the embeddings, `[k]`.
+
+    The mean length of a code weighted by its energy, Σ|c|³ / Σc²: samples that do not use the code do not count,
+    however rare it is. A variant that scales or normalises shifts first has codes in units of its own.
+    """
+    goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
+    unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
+    codes = np.abs(variant.encode(arrays, shifts).astype(np.float64)) * unit[:, None]
+    energy = np.square(codes).sum(0)
+    return (codes**3).sum(0) / np.where(energy > 0, energy, 1.0)
 
 
 def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:

@@ -1,8 +1,10 @@
 """Files that are never half-written, and the digests by which the workflow compares them."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from shiftscope.errors import ShiftScopeError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success fsync it and rename it to `path`, on failure remove it.
 
+    The file gets the permissions of an ordinary new file, whatever wrote it (safetensors makes private ones).
     A reader sees the old file, the new file or no file, never a part of one. Works for whatever writes to a name
     (pyarrow, safetensors, matplotlib).
 
@@ -28,13 +31,31 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise ShiftScopeError(cannot_write(path, error)) from error
+    except Exception as error:
+        cause = _system_error(error)
+        if cause is None:
+            raise
+        raise ShiftScopeError(cannot_write(path, cause)) from error
     finally:
         with suppress(OSError):  # the folder is gone or read-only: the error that says so is already on its way
             temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
+
+
+def _system_error(error: Exception) -> OSError | None:
+    """The operating system's failure behind an exception: safetensors wraps it into one of its own, as text."""
+    if isinstance(error, OSError):
+        return error
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -51,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> str:
     """One line for a failed write: what, why, and what to do about it."""
     reason = error.strerror or str(error)
-    if error.errno == 28:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full while writing {path}: free some space and run again; nothing half-written is left"
     return f"cannot write {path}: {reason}. Check that the folder exists, is writable and is not mounted read-only"
 
@@ -103,7 +124,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
     import numpy as np
     from safetensors.numpy import save_file
 
-    arrays = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     with atomic(path) as temporary:
         save_file(arrays, temporary, {"shiftscope": canonical_json(dict(metadata or {}))})
 

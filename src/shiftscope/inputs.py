@@ -9,25 +9,26 @@ from shiftscope.files import sha256_of, write_json
 CACHE = Path("work/digests.json")
 
 
-def user_file_digest(path: str | Path) -> str:
+def user_file_digest(path: str | Path, key: str) -> str:
     """sha256 of a user's file, read again only if its size, mtime or inode changed since it was last read.
 
+    `key` is where the config names it.
+
     Raises:
-        ShiftScopeError: there is no such file.
+        ShiftScopeError: there is no such file, or it cannot be read.
     """
     path = Path(path)
     try:
         stat = path.stat()
+        signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = _cache()
+        if known.get(str(path), {}).get("signature") == signature:
+            return known[str(path)]["sha256"]
+        digest = sha256_of(path)
     except OSError as error:
-        raise ShiftScopeError(
-            f"cannot read the pairs file {path}: {error.strerror}; check `path` in the config"
-        ) from error
-    signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    known = _cache()
-    if known.get(str(path), {}).get("signature") != signature:
-        known[str(path)] = {"signature": signature, "sha256": sha256_of(path)}
-        write_json(CACHE, known)
-    return known[str(path)]["sha256"]
+        raise ShiftScopeError(f"{key}: cannot read {path} ({error.strerror}): name a file that is there") from error
+    write_json(CACHE, known | {str(path): {"signature": signature, "sha256": digest}})
+    return digest
 
 
 def _cache() -> dict:

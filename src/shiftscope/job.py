@@ -1,6 +1,7 @@
 """What every script shares: arguments from its signature, a log, one-line failures, and a check of the code it ran."""
 
 import argparse
+import errno
 import hashlib
 import inspect
 import json
@@ -18,6 +19,8 @@ from shiftscope.files import cannot_write, canonical_json, sha256_of
 
 logger = logging.getLogger("shiftscope")
 SOURCE = Path(__file__).resolve().parents[1]
+USERS_TO_MEND = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""no permission, no space, read-only: whoever reads the message can act on it without a traceback"""
 
 
 def run(main: Callable[..., None]) -> None:
@@ -47,7 +50,7 @@ def run(main: Callable[..., None]) -> None:
     except ShiftScopeError as error:
         _fail(script, str(error), log)
     except OSError as error:
-        if error.errno not in (13, 28, 30):  # no permission, no space, read-only: the user's to mend
+        if error.errno not in USERS_TO_MEND:
             logger.debug("unexpected failure", exc_info=True)
             _fail(script, f"{type(error).__name__}: {error}", log)
         _fail(script, cannot_write(Path(error.filename or "a file"), error), log)
@@ -79,6 +82,7 @@ def _start_log(log: Path | None) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log on a full disk must not bury the message on the terminal
     logger.setLevel(logging.DEBUG)
 
 
@@ -96,8 +100,9 @@ def _limit_threads(threads: int) -> None:
 
 
 def _fail(script: Path, message: str, log: Path | None) -> typing.NoReturn:
-    logger.error(message)
-    where = f" [log: {log}]" if log else ""
+    if logging.getLogger().handlers:
+        logger.error(message)
+    where = f" [log: {log}]" if log and log.is_file() else ""
     print(f"{script.stem}: {' '.join(message.split())}{where}", file=sys.stderr)
     raise SystemExit(1)
 

@@ -23,6 +23,7 @@ class PairEmbeddings:
     concept: np.ndarray
     sign: np.ndarray
     truths: dict[str, np.ndarray] = field(default_factory=dict)
+    """the primary truth first"""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,7 +58,7 @@ def read_embeddings(path: Path, facts: dict[str, Any]) -> PairEmbeddings:
     truths = {name.removeprefix("truth."): array for name, array in arrays.items() if name.startswith("truth.")}
     data = PairEmbeddings(
         **{name: arrays[name] for name in ("embedding_0", "embedding_1", "split", "group", "concept", "sign")},
-        truths={name: truths[name] for name in facts["truths"]},
+        truths={name: truths[name] for name in sorted(truths, key=lambda name: (name != facts["primary_truth"], name))},
         facts=facts,
     )
     if not len(data.rows("train")):

@@ -6,10 +6,15 @@ from scipy.optimize import linear_sum_assignment
 
 def signed_correlation(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Pearson between every column of `left` `[n, k]` and of `right` `[n, m]`, `[k, m]`; 0 for a constant column."""
-    left = left.astype(np.float64) - left.mean(0, dtype=np.float64)
-    right = right.astype(np.float64) - right.mean(0, dtype=np.float64)
-    norms = np.linalg.norm(left, axis=0)[:, None] * np.linalg.norm(right, axis=0)[None]
-    return left.T @ right / np.where(norms > 1e-12, norms, np.inf)
+    return _standardised(left).T @ _standardised(right)
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    """Columns without their mean and of unit norm; 0 where all that varies is rounding, whatever the units."""
+    columns = columns.astype(np.float64)
+    centred = columns - columns.mean(0)
+    norms = np.linalg.norm(centred, axis=0)
+    return centred / np.where(norms > 1e-9 * np.linalg.norm(columns, axis=0), norms, np.inf)
 
 
 def mcc(left: np.ndarray, right: np.ndarray) -> float:

@@ -6,6 +6,10 @@ from pathlib import Path
 from shiftscope.errors import ShiftScopeError
 
 FOLDER = Path(__file__).resolve().parents[3] / "data" / "words"
+TEMPLATE = 'The word "{text}"'
+"""One frame for all word lists, so that a vector learned on one can be used on another. It is read at the closing
+quotation mark: on SmolLM2 held-out gender correlates .85 with its linear readout there, .71 at a bare word's last token;
+gender of four-form items .72 and .26."""
 
 
 def word_files(kind: str) -> list[Path]:

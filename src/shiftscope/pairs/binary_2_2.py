@@ -6,7 +6,7 @@ masculine or feminine, all different, so that a text determines its concepts.
 
 from itertools import combinations
 
-from shiftscope.pairs._words import read_words
+from shiftscope.pairs._words import TEMPLATE, read_words
 from shiftscope.pairs.base import Pair, PairParams, Pairs, split_by_group
 
 FORMS = {  # column of the word list: its (french, feminine)
@@ -20,9 +20,9 @@ N_VARYING = 2
 
 
 class Params(PairParams):
-    """The template is read out at the last token of the word itself."""
+    """The frame is read at its closing quotation mark."""
 
-    template: str = " {text}"
+    template: str = TEMPLATE
 
 
 def build(params: Params) -> Pairs:

@@ -3,16 +3,16 @@
 Paper A, Sec. 3 and B.1.3, lang(1,1); the word list is ours. A group is one object.
 """
 
-from shiftscope.pairs._words import read_words
+from shiftscope.pairs._words import TEMPLATE, read_words
 from shiftscope.pairs.base import Pair, PairParams, Pairs, split_by_group
 
 N_VARYING = 1
 
 
 class Params(PairParams):
-    """The template is read out at the last token of the word itself."""
+    """The frame is read at its closing quotation mark."""
 
-    template: str = " {text}"
+    template: str = TEMPLATE
 
 
 def build(params: Params) -> Pairs:

@@ -83,8 +83,9 @@ def width(params: Params, progress: float) -> float:
 def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
     """Concave sparsity subject to reconstruction, on inputs `[R, batch, d_in]`."""
     codes = inputs.bmm(weights["encoder"].transpose(1, 2))
-    error = (inputs - codes.bmm(weights["decoder"])).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
-    norms = inputs.square().sum(2, keepdim=True).clamp_min(1e-12).sqrt()
+    energy = inputs.square().sum(2)
+    error = (inputs - codes.bmm(weights["decoder"])).square().flatten(1).sum(1) / energy.sum(1)
+    norms = energy.clamp_min(1e-12).sqrt().unsqueeze(2)
     epsilon = width(params, progress)
     sparsity = (codes.abs() / (epsilon * norms)).log1p().flatten(1).mean(1) / log1p(1 / epsilon)
     return Loss(sparsity, error - constants["tolerance"], error, sparsity)

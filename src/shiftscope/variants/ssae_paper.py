@@ -94,10 +94,19 @@ BUFFERS = ("running_mean", "running_variance")
 
 
 def hooks(weights: Tensors, params: Params) -> None:
-    """Remove the component of the gradient parallel to each decoder direction, before any optimiser sees it."""
+    """Remove the component of the gradient parallel to each decoder direction, before any optimiser sees it.
+
+    At an extrapolated point, and between rescalings, directions have no unit norm: their own norm enters.
+    """
+    decoder = weights["decoder"]
+
+    def perpendicular(gradient: torch.Tensor) -> torch.Tensor:
+        direction = decoder.detach()
+        share = (gradient * direction).sum(2, keepdim=True) / direction.square().sum(2, keepdim=True).clamp_min(1e-16)
+        return gradient - direction * share
+
     if params.project_gradient:
-        decoder = weights["decoder"]
-        decoder.register_hook(lambda g: g - decoder.detach() * (g * decoder.detach()).sum(2, keepdim=True))
+        decoder.register_hook(perpendicular)
 
 
 def normalised_codes(weights: Tensors, codes: torch.Tensor, params: Params) -> torch.Tensor:

@@ -1,0 +1,41 @@
+"""Fixtures that several test files use."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from clone import ROOT
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., None]]:
+    """`mount(folder, *options)` for the length of a test; the test is skipped where mounting is not permitted."""
+    mounted: list[Path] = []
+
+    def mount_at(folder: Path, *options: str) -> None:
+        if not shutil.which("mount"):
+            pytest.skip("there is no `mount` on this machine")
+        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount_at
+    for folder in dict.fromkeys(mounted):
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory) -> Path:
+    """The working tree as a clone would have it: all files but those that git ignores."""
+    folder = tmp_path_factory.mktemp("clone") / "clone"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():  # git also lists what was deleted and not committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder

@@ -1,0 +1,265 @@
+"""What every script shares: options from the signature, one-line failures, a log, and a check of the code it ran."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shiftscope.job import state_folder
+
+ROOT = Path(__file__).parents[1]
+HEAD = '''"""Make something of something."""
+from pathlib import Path
+from shiftscope.job import run
+'''
+TAIL = """
+if __name__ == "__main__":
+    run(main)
+"""
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """`job(body, *arguments)` writes `job.py` with this body and runs it in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(body: str, *arguments: str, script: str = "job.py", **environment: str) -> subprocess.CompletedProcess:
+        path = tmp_path / script
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(HEAD + body + TAIL)
+        return subprocess.run(
+            [sys.executable, script, *arguments], cwd=tmp_path, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | environment,
+        )  # fmt: skip
+
+    return start
+
+
+SHOW = """
+def main(pairs: Path, parts: list[Path], params: dict, name: str, count: int = 3, of: list[Path] = []) -> None:
+    print([pairs, parts, params, name, count, of])
+"""
+
+
+def test_arguments_come_from_the_signature(job):
+    arguments = ["--pairs", "a/b", "--parts", "c", "d", "--params", '{"x": [1, "é"]}', "--name", "n"]
+    done = job(SHOW, *arguments)
+    expected = [Path("a/b"), [Path("c"), Path("d")], {"x": [1, "é"]}, "n", 3, []]
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, repr(expected), "")
+    done = job(SHOW, *arguments, "--count", "7", "--of", "--parts")
+    assert done.stdout.strip() == repr([*expected[:1], [], *expected[2:4], 7, []])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pairs", "a"], "the following arguments are required: --parts, --params, --name"),
+        (["--pairs", "a", "--parts", "--params", "{", "--name", "n"], "argument --params: invalid loads value: '{'"),
+        (["--pairs", "a", "--parts", "--params", "{}", "--name", "n", "--count", "x"], "argument --count: invalid int"),
+        (
+            ["--pairs", "a", "--parts", "--params", "{}", "--name", "n", "--color", "x"],
+            "unrecognized arguments: --color",
+        ),
+    ],
+)
+def test_wrong_arguments_end_with_2_and_name_the_option(job, arguments, message):
+    done = job(SHOW, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_help_says_what_the_script_does(job):
+    done = job(SHOW, "--help")
+    assert done.returncode == 0
+    assert "Make something of something." in done.stdout
+    assert {"--pairs", "--parts", "--params", "--name", "--count", "--of", "--log", "--code", "--threads"} <= set(
+        done.stdout.replace(",", " ").replace("[", " ").replace("]", " ").split()
+    )
+
+
+def test_every_script_of_the_project_says_what_it_does():
+    for script in sorted((ROOT / "scripts").glob("*.py")):
+        source = script.read_text()
+        assert source.startswith('"""')
+        assert source.endswith('\n\nif __name__ == "__main__":\n    run(main)\n')
+
+
+def failing(statement: str) -> str:
+    return f"\nimport logging\n\ndef main() -> None:\n    {statement}\n"
+
+
+USER_ERROR = failing(
+    "from shiftscope.errors import ShiftScopeError; raise ShiftScopeError('row 3 is\\n empty: fill it')"
+)
+
+
+def test_a_failure_that_the_user_can_mend_is_one_line_with_the_log(job):
+    done = job(USER_ERROR, "--log", "logs/a/job.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "job: row 3 is empty: fill it [log: logs/a/job.log]\n"
+    log = Path("logs/a/job.log").read_text()
+    assert " ERROR shiftscope: row 3 is" in log
+    assert "Traceback" not in log
+
+
+def test_any_other_failure_is_one_line_too_and_its_traceback_is_in_the_log(job):
+    done = job(failing("raise ValueError('two\\nlines')"), "--log", "job.log")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "job: ValueError: two lines [log: job.log]\n"
+    log = Path("job.log").read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "in main" in log
+    assert "ValueError: two\nlines" in log
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("OSError(28, 'No space left on device', 'out.txt')", "the disk is full while writing out.txt: free some space"),
+        ("OSError(122, 'Disk quota exceeded', 'out.txt')", "the disk is full while writing out.txt: free some space"),
+        ("OSError(30, 'Read-only file system', 'out.txt')", "cannot write out.txt: Read-only file system. Check that"),
+        ("OSError(13, 'Permission denied', 'out.txt')", "cannot write out.txt: Permission denied. Check that"),
+        ("FileNotFoundError(2, 'No such file or directory', 'in.txt')", "FileNotFoundError: [Errno 2] No such file or directory: 'in.txt'"),
+    ],
+)  # fmt: skip
+def test_failures_of_the_file_system(job, error, line):
+    done = job(failing(f"raise {error}"), "--log", "job.log")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"job: {line}")
+    assert len(done.stderr.splitlines()) == 1
+    assert ("Traceback" in Path("job.log").read_text()) == line.startswith("FileNotFoundError")
+
+
+def test_without_a_log_the_last_line_on_the_terminal_is_the_cause(job):
+    done = job(USER_ERROR)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "job: row 3 is empty: fill it"
+
+
+def test_messages_and_warnings_go_to_the_log(job):
+    statement = "import warnings; warnings.warn('odd'); logging.getLogger('shiftscope.x').info('took 3 steps')"
+    done = job(failing(statement), "--log", "job.log")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    log = Path("job.log").read_text()
+    assert "UserWarning: odd" in log
+    assert "INFO shiftscope.x: took 3 steps" in log
+
+
+def test_a_log_is_of_one_run(job):
+    job(failing("raise ValueError('first')"), "--log", "job.log")
+    job(failing("raise ValueError('second')"), "--log", "job.log")
+    assert "first" not in Path("job.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_is_named_and_not_pointed_to(job):
+    Path("file").write_text("")
+    done = job(failing("pass"), "--log", "file/job.log")
+    assert done.returncode == 1
+    line = (
+        "job: cannot write file/job.log: {}. Check that the folder exists, is writable and is not mounted read-only\n"
+    )
+    assert done.stderr in {line.format("File exists"), line.format("Not a directory")}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_log_on_a_full_disk_does_not_bury_the_message(job):
+    done = job(USER_ERROR, "--log", "/dev/full")
+    assert (done.returncode, done.stderr) == (1, "job: row 3 is empty: fill it\n")
+
+
+# --- the check of code
+
+
+LOADS = "\nimport importlib\n\ndef main() -> None:\n    importlib.import_module('shiftscope.variants.pca')\n"
+BASE = [f"{ROOT}/src/shiftscope/{name}.py" for name in ("__init__", "code", "errors", "files", "job")]
+PCA = [f"{ROOT}/src/shiftscope/{name}.py" for name in ("schema", "variants/__init__", "variants/base", "variants/pca")]
+
+
+def test_a_module_that_the_rule_does_not_declare_is_an_error(job):
+    done = job(LOADS, "--log", "job.log", "--code", "job.py", *BASE)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "job: job.py loaded shiftscope/schema.py, shiftscope/variants/__init__.py, shiftscope/variants/base.py, "
+        "shiftscope/variants/pca.py, which its rule does not declare as code: "
+        "import it by name in the script or add it to the rule's code(…) [log: job.log]\n"
+    )
+
+
+def test_declared_modules_may_be_loaded_and_need_not_be(job):
+    assert job(LOADS, "--code", "job.py", *BASE, *PCA).returncode == 0
+    assert job(failing("pass"), "--code", "job.py", *BASE, *PCA).returncode == 0
+    assert job(LOADS).returncode == 0  # started by hand: nothing is declared, nothing is checked
+
+
+def test_the_modules_of_another_clone_are_an_error(job, tmp_path):
+    done = job(failing("pass"), "--log", "job.log", script="scripts/job.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"job: {ROOT}/src/shiftscope/")
+    assert (
+        f"was loaded from another copy of shiftscope than {tmp_path}/src: run `make install` in this clone"
+        in done.stderr
+    )
+
+
+# --- threads
+
+
+THREADS = """
+import os
+import numpy
+
+def main() -> None:
+    from threadpoolctl import threadpool_info
+    print(os.environ["OMP_NUM_THREADS"], {pool["num_threads"] for pool in threadpool_info()})
+"""
+
+
+def test_the_number_of_threads_is_set_and_never_inherited(job):
+    many = {"OMP_NUM_THREADS": "7", "OPENBLAS_NUM_THREADS": "7", "MKL_NUM_THREADS": "7"}
+    assert job(THREADS, **many).stdout == "1 {1}\n"
+    assert job(THREADS, "--threads", "2", **many).stdout == "2 {2}\n"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_torch_has_as_many_threads_whether_loaded_before_or_later(job, late):
+    early, within = ("pass", "import torch") if late else ("import torch", "pass")
+    body = f"\n{early}\n\ndef main() -> None:\n    {within}\n    import torch\n    print(torch.get_num_threads())\n"
+    assert job(body, "--threads", "2", OMP_NUM_THREADS="1").stdout == "2\n"
+
+
+# --- the folder of a job's state
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A script in an empty folder that is the one that runs."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "job.py"
+    path.write_text("import shiftscope.shifts\n")
+    (tmp_path / "in.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["job.py"])
+    return path
+
+
+def test_the_state_of_a_job_is_found_by_its_config_code_and_inputs(script):
+    def folder(params: object = None, modules: tuple[str, ...] = ("shiftscope.variants.pca",)) -> Path:
+        return state_folder(params or {"a": 1, "b": 2}, [Path("in.json")], list(modules))
+
+    first = folder()
+    assert first.parent == Path("work/state")
+    assert folder(json.loads('{"b": 2, "a": 1}')) == first
+    os.utime("in.json", (1, 1))
+    assert folder() == first
+    assert not first.exists()  # it is a name; whoever needs it makes it
+
+    others = {folder({"a": 1, "b": 3}), folder(modules=("shiftscope.variants.ssae",))}
+    Path("in.json").write_text("{ }")
+    others.add(folder())
+    Path("in.json").write_text("{}")
+    script.write_text("import shiftscope.shifts  # changed\n")
+    others.add(folder())
+    assert len(others | {first}) == 5

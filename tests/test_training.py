@@ -1,0 +1,355 @@
+"""Training as replicas: exact optima, equality to the bit in a block and after a kill, and identification."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import Field
+from tiny_models import ROOT, draw, drawn, script, shifts_of, slice_of
+
+from shiftscope import training
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import read_json, read_tensors
+from shiftscope.metrics.correlation import mcc
+from shiftscope.replicas import Replica, train
+from shiftscope.schema import Strict
+from shiftscope.shifts import TrainingPairs, training_pairs
+from shiftscope.variants import affine, affine_paper, pca, ssae, ssae_paper, ssae_paper_repaired
+from shiftscope.variants.base import Loss, Prepared
+
+TRAINED = {"ssae": ssae, "affine": affine, "ssae_paper": ssae_paper, "affine_paper": affine_paper,
+           "ssae_paper_repaired": ssae_paper_repaired}  # fmt: skip
+BLOCK = [Replica(setting, data_seed, seed) for seed in (0, 3, 11) for setting in (0, 1) for data_seed in (0, 1)][:10]
+"""ten replicas of two settings, two data sets and three seeds"""
+
+
+def random_pairs(codes, dimensions, n=400):
+    """Two data sets of sparse shifts."""
+    rng = np.random.default_rng(codes)
+    found = {}
+    for data_seed in range(2):
+        chosen = rng.random((n, codes)) < 3 / codes
+        chosen[np.arange(n), rng.integers(codes, size=n)] = True
+        shifts = rng.uniform(0, 1, (n, codes)) * chosen @ rng.normal(size=(codes, dimensions))
+        found[data_seed] = TrainingPairs(shifts.astype(np.float32), None, None, codes)
+    return found
+
+
+def settings_of(variant, **changes):
+    """Two settings that share a batch."""
+    name, values = {"shrinkage": ("shrinkage", (0.01, 0.1))}.get(variant.VARYING[0], ("sparsity_level", (0.2, 0.4)))
+    return [variant.Params(**{name: value}, **changes) for value in values]
+
+
+def equal(left, right):
+    """Equal to the bit: arrays and facts."""
+    return (
+        left.facts == right.facts
+        and left.arrays.keys() == right.arrays.keys()
+        and all((left.arrays[name] == right.arrays[name]).all() for name in left.arrays)
+    )
+
+
+# --- the optimisers find the solution that is known -------------------------------------------------------------------
+
+
+class BoxParams(Strict):
+    bound: float = 1.0
+    lr: float = 0.02
+    steps: int = Field(3000)
+    batch_size: int = 4
+
+
+def box(optimiser):
+    """min ½‖x - a‖² s.t. Σx ≤ b, a = (1, 2, 3): x* = a - λ*, λ* = max(0, (Σa - b) / 3)."""
+
+    def loss(weights, inputs, constants, params, progress):
+        point = weights["point"][:, 0]
+        objective = 0.5 * (point - inputs[:, 0]).square().sum(1)
+        return Loss(objective, point.sum(1) - constants["bound"], objective, point.sum(1))
+
+    return SimpleNamespace(
+        Params=BoxParams, VARYING=("bound",), OPTIMISER=optimiser, loss=loss, encode=None, target=None,
+        prepare=lambda pairs, codes, params: Prepared(pairs.shifts, {"bound": params.bound}, None),
+        initial=lambda codes, d_in, params, normal: {"point": normal(1, d_in)},
+        after_step=lambda weights, params, step: None,
+        export=lambda weights, keep, params: dict(weights),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "extra_adam"])
+def test_primal_and_dual_solution_of_a_constrained_problem(optimiser):
+    goal = np.tile(np.array([1, 2, 3], np.float32), (8, 1))
+    variant = box(optimiser)
+    bounds = [0.0, 4.5, 5.4, 6.6, 100.0]  # three active, two not
+    settings = [variant.Params(bound=bound) for bound in bounds]
+    replicas = [Replica(setting, 0, seed) for setting in range(5) for seed in range(2)]
+    results = train(variant, settings, replicas, {0: TrainingPairs(goal, None, None, 1)}, 1)
+    for replica, (arrays, facts) in zip(replicas, results, strict=True):
+        price = max(0.0, (6 - bounds[replica.setting]) / 3)
+        assert arrays["point"][0] == pytest.approx(np.array([1, 2, 3]) - price, abs=0.01)
+        assert facts["multiplier"] == pytest.approx(price, abs=0.01)
+        assert facts["violation"] == pytest.approx(6 - 3 * price - bounds[replica.setting], abs=0.02)
+        if price == 0:
+            assert facts["multiplier"] == 0
+
+
+# --- a block equals its replicas one by one ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codes", [10, 135])
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_block_equals_its_replicas_alone_to_the_bit(name, codes):
+    variant = TRAINED[name]
+    pairs = random_pairs(codes, {10: 16, 135: 150}[codes])
+    steps = {10: 130, 135: 66}[codes]  # over the end of a chunk of 64 steps
+    settings = settings_of(variant, steps=steps, batch_size=32)
+    together = dict(zip(BLOCK, train(variant, settings, BLOCK, pairs, codes), strict=True))
+    for few in ([BLOCK[0]], [BLOCK[7]], [BLOCK[9], BLOCK[2]]):
+        alone = train(variant, settings, few, pairs, codes)
+        for replica, result in zip(few, alone, strict=True):
+            assert equal(result, together[replica]), replica
+    assert len({result.facts["reconstruction"] for result in together.values()}) == 10  # no two are the same
+
+
+def test_settings_of_different_shapes_train_side_by_side():
+    pairs = random_pairs(4, 16)
+    settings = [ssae.Params(shrinkage=0, steps=70), ssae.Params(shrinkage=0.1, steps=70), ssae.Params(steps=65)]
+    replicas = [Replica(setting, 0, 5) for setting in (2, 0, 1)]
+    together = train(ssae, settings, replicas, pairs, 4)
+    for replica, result in zip(replicas, together, strict=True):
+        assert equal(train(ssae, settings, [replica], pairs, 4)[0], result)
+
+
+def test_what_is_drawn_depends_on_the_seed_and_the_chunk_alone():
+    first, again = training._rows(3, 0, 1000, 8), training._rows(3, 0, 1000, 8)
+    assert (first == again).all()
+    for other in (training._rows(4, 0, 1000, 8), training._rows(3, 1, 1000, 8)):
+        assert (first != other).float().mean() > 0.9
+    counts = torch.bincount(torch.cat([training._rows(seed, 0, 10, 32).flatten() for seed in range(20)]))
+    assert counts / counts.sum() == pytest.approx(torch.full((10,), 0.1), abs=0.01)
+
+
+def test_closed_forms_are_fitted_in_the_order_asked_for():
+    pairs = random_pairs(3, 8)
+    replicas = [Replica(0, 1, 0), Replica(0, 0, 0)]
+    results = train(pca, [pca.Params()], replicas, pairs, 3)
+    for replica, result in zip(replicas, results, strict=True):
+        assert (result.arrays["decoder"] == pca.fit(pairs[replica.data_seed], 3, pca.Params(), 0)["decoder"]).all()
+
+
+def test_a_batch_is_never_larger_than_the_data():
+    pairs = {0: TrainingPairs(random_pairs(3, 8)[0].shifts[:5], None, None, 3)}
+    results = [train(ssae, [ssae.Params(steps=20, batch_size=size)], [Replica(0, 0, 0)], pairs, 3) for size in (5, 999)]
+    assert equal(results[0][0], results[1][0])
+
+
+def test_a_training_that_diverges_is_named():
+    pairs = random_pairs(3, 8)
+    with pytest.raises(ShiftScopeError, match="setting 0, data seed 1, seed 7 diverged .*: lower the variant's `lr`"):
+        train(affine, [affine.Params(steps=20, lr=1e30)], [Replica(0, 1, 7)], pairs, 3)
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(variant, step_of_death):
+    """A variant whose training dies after the given step."""
+
+    def after_step(weights, params, step):
+        if step == step_of_death:
+            raise Killed
+        variant.after_step(weights, params, step)
+
+    return SimpleNamespace(**{name: getattr(variant, name) for name in dir(variant)} | {"after_step": after_step})
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(name, tmp_path, caplog):
+    variant, pairs = TRAINED[name], random_pairs(4, 16)
+    settings = settings_of(variant, steps=200)
+    replicas = [Replica(setting, 0, seed) for setting in range(2) for seed in range(2)]
+    whole = train(variant, settings, replicas, pairs, 4)
+    for death in (70, 150):  # after the first checkpoint, and after the second
+        with pytest.raises(Killed):
+            train(killed_at(variant, death), settings, replicas, pairs, 4, tmp_path / "state", 0)
+    kept = list((tmp_path / "state").iterdir())
+    assert [file.name for file in kept] == ["batch_0.safetensors"]
+    with caplog.at_level("INFO"):
+        resumed = train(variant, settings, replicas, pairs, 4, tmp_path / "state", 0)
+    assert "resumed 4 replicas at step 128 of 200" in caplog.text
+    assert all(equal(left, right) for left, right in zip(resumed, whole, strict=True))
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_batch_that_was_done_is_not_trained_again(tmp_path, monkeypatch):
+    pairs = random_pairs(4, 16)
+    settings = [ssae.Params(steps=70), ssae.Params(steps=90)]  # two batches
+    replicas = [Replica(0, 0, 0), Replica(1, 0, 0)]
+    whole = train(ssae, settings, replicas, pairs, 4)
+    with pytest.raises(Killed):
+        train(killed_at(ssae, 80), settings, replicas, pairs, 4, tmp_path / "state", 3600)
+    steps = []
+    counted = SimpleNamespace(
+        **{name: getattr(ssae, name) for name in dir(ssae)}
+        | {"after_step": lambda weights, params, step: (steps.append(step), ssae.after_step(weights, params, step))}
+    )
+    resumed = train(counted, settings, replicas, pairs, 4, tmp_path / "state", 3600)
+    assert steps == list(range(90))  # the first batch is read back, the second had no checkpoint yet
+    assert all(equal(left, right) for left, right in zip(resumed, whole, strict=True))
+
+
+def test_checkpoints_do_not_change_the_result(tmp_path):
+    pairs = random_pairs(4, 16)
+    params = [ssae_paper.Params(steps=140)]
+    without = train(ssae_paper, params, [Replica(0, 0, 0)], pairs, 4)[0]
+    often = train(ssae_paper, params, [Replica(0, 0, 0)], pairs, 4, tmp_path / "often", 0)[0]
+    assert equal(without, often)
+
+
+# --- the script -------------------------------------------------------------------------------------------------------
+
+LAW = {"n_varying": 10, "max_changed": 7, "n_train": 400, "n_test": 100, "n_single": 0, "data_seeds": 2}
+SETTINGS = [{"shrinkage": 0.01, "steps": 1000}, {"shrinkage": 0.1, "steps": 1000}]
+
+
+def command(folder, seeds, name, settings=SETTINGS, log="train.log"):
+    params = slice_of("ssae", settings, seeds, 10)
+    return [
+        sys.executable, str(ROOT / "scripts" / "train.py"),
+        "--embeddings", "embeddings.safetensors", "--manifest", "manifest.json",
+        "--weights", f"{name}.safetensors", "--sidecar", f"{name}.json", "--params", json.dumps(params),
+        "--checkpoint-seconds", "0", "--log", log,
+    ]  # fmt: skip
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+
+def run_script(folder, *arguments, **named):
+    done = subprocess.run(
+        command(folder, *arguments, **named), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def rows_of(folder, name):
+    """Arrays and sidecar entry of every replica of a block, by its setting, data seed and seed."""
+    arrays, _ = read_tensors(folder / f"{name}.safetensors")
+    facts = read_json(folder / f"{name}.json")
+    return {
+        (one["setting"], one["data_seed"], one["seed"]): (one, {key: array[row] for key, array in arrays.items()})
+        for row, one in enumerate(facts["replicas"])
+    }
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with synthetic pairs and the block of seeds 0-9, trained by the real script."""
+    folder = tmp_path_factory.mktemp("train")
+    draw(folder, **LAW)
+    run_script(folder, list(range(10)), "block")
+    return folder
+
+
+def assert_rows_equal(found, expected):
+    for key, (facts, arrays) in found.items():
+        assert facts == expected[key][0]
+        assert arrays.keys() == expected[key][1].keys()
+        for name in arrays:
+            assert (arrays[name] == expected[key][1][name]).all(), (key, name)
+
+
+def test_the_script_trains_a_block_as_if_each_seed_were_alone(workplace):
+    run_script(workplace, [7], "single")
+    block, single = rows_of(workplace, "block"), rows_of(workplace, "single")
+    assert len(block) == 2 * 2 * 10 and len(single) == 2 * 2
+    assert_rows_equal(single, block)
+    decoders = [block[0, 0, seed][1]["decoder"] for seed in range(10)]
+    assert all((decoders[0] != other).any() for other in decoders[1:])  # two seeds differ
+    assert not (workplace / "work" / "state").exists() or not list((workplace / "work" / "state").iterdir())
+
+
+def test_a_script_that_is_killed_goes_on_where_it_was(workplace):
+    child = subprocess.Popen(
+        command(workplace, [7], "killed"), cwd=workplace, env=environment(), stderr=subprocess.DEVNULL
+    )
+    state = workplace / "work" / "state"
+    while child.poll() is None and not list(state.glob("*/batch_0.safetensors")):
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert child.returncode == -signal.SIGKILL, "it was done before it could be killed"
+    assert not (workplace / "killed.safetensors").exists()
+    (folder,) = state.iterdir()
+
+    changed = [SETTINGS[0] | {"slack": 0.03}, SETTINGS[1]]
+    run_script(workplace, [7], "changed", settings=changed, log="changed.log")
+    assert "resumed" not in (workplace / "changed.log").read_text()  # another config has another state: from step 0
+    assert list(state.iterdir()) == [folder]
+
+    run_script(workplace, [7], "killed", log="again.log")
+    assert "resumed 4 replicas at step" in (workplace / "again.log").read_text()
+    assert_rows_equal(rows_of(workplace, "killed"), rows_of(workplace, "block"))
+    assert list(state.iterdir()) == []
+
+
+def test_one_seed_more_changes_only_its_own_rows(tmp_path, monkeypatch):
+    """In this process, without a log and with the terminal's progress bar, the script gives the same arrays."""
+    monkeypatch.chdir(tmp_path)
+    files = draw(tmp_path, **LAW)
+    for name, seeds in (("one", [1]), ("two", [1, 2])):
+        params = slice_of("ssae_paper", [{"steps": 70}], seeds, 10)
+        script("train").main(*files, tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json", params)
+    assert_rows_equal(rows_of(tmp_path, "one"), rows_of(tmp_path, "two"))
+
+
+# --- identification ---------------------------------------------------------------------------------------------------
+
+
+def scores(data, params, codes, seeds):
+    """MCC with the truth on held-out pairs of every model seed on every data seed."""
+    replicas = [Replica(0, data_seed, seed) for data_seed in range(data.data_seeds) for seed in range(seeds)]
+    pairs = {data_seed: training_pairs(data, data_seed) for data_seed in range(data.data_seeds)}
+    results = train(ssae, [params], replicas, pairs, codes)
+    found = {}
+    for replica, (arrays, _) in zip(replicas, results, strict=True):
+        shifts, truth = shifts_of(data, replica.data_seed)
+        found[replica[1:]] = mcc(ssae.encode(arrays, shifts), truth)
+    return found
+
+
+@pytest.mark.parametrize(("n_varying", "max_changed"), [(3, 2), (4, 3), (10, 7)])
+def test_every_seed_identifies_the_concepts_of_mixings_drawn_now(n_varying, max_changed, tmp_path):
+    seed = int.from_bytes(os.urandom(4))
+    data = drawn(
+        tmp_path, n_varying=n_varying, max_changed=max_changed, n_train=4000, n_test=1000, n_single=0, seed=seed
+    )
+    found = scores(data, ssae.Params(shrinkage=0), n_varying, seeds=10)
+    assert len(found) == 30
+    worst = min(found, key=found.get)
+    print(f"smallest mcc_truth {found[worst]:.12f}, law's seed {seed}")
+    assert found[worst] >= 0.99, f"law's seed {seed}, data seed {worst[0]}, model seed {worst[1]}: {found[worst]}"
+
+
+@pytest.mark.parametrize("n_varying", [3, 6])
+def test_nothing_is_identified_where_all_concepts_always_change(n_varying, tmp_path):
+    """The supports do not vary, so the paper's assumption 4.1 is broken: the same recipe must not find the axes."""
+    data = drawn(
+        tmp_path, n_varying=n_varying, max_changed=n_varying, support="exact", n_train=4000, n_test=1000, n_single=0
+    )
+    assert data.facts["assumptions"]["support_variability"] is False
+    found = scores(data, ssae.Params(shrinkage=0), n_varying, seeds=3)
+    assert max(found.values()) < 0.95

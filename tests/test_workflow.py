@@ -1,0 +1,368 @@
+"""The whole workflow on the small config: what runs, what is left alone, and what a failure leaves behind.
+
+One run in a clone of the working tree; every case takes a copy of that finished folder.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from clone import ENVIRONMENT, TEST_CONFIG, snakemake
+
+from shiftscope.config import read_config
+from shiftscope.files import read_json, sha256_of
+
+pytestmark = pytest.mark.workflow
+MODELS = "models/synthetic/tiny/codes_3"
+
+
+def script(folder: Path, name: str, *arguments: object, python: tuple[str, ...] = ()) -> subprocess.Popen:
+    """Start a script of the workflow by hand."""
+    command = [sys.executable, *python, f"scripts/{name}.py", *map(str, arguments)]
+    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="session")
+def finished(clone, tmp_path_factory) -> Path:
+    """A clone in which the small config has been run."""
+    folder = tmp_path_factory.mktemp("finished") / "clone"
+    shutil.copytree(clone, folder)
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """A copy of the finished folder, for one case to change."""
+    return shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def summary(folder: Path, *targets: str, config: tuple[str, ...] = TEST_CONFIG) -> list[dict[str, str]]:
+    """Snakemake's table of all outputs that are wanted: rule, status, plan."""
+    done = snakemake(folder, *targets, "--summary", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def stale(folder: Path) -> set[str]:
+    """The outputs that would be made again, without `results/`."""
+    rows = [row for row in summary(folder) if row["plan"] != "no update"]
+    return {row["output_file"].removeprefix("results/") for row in rows}
+
+
+def trained(variant: str, block: str = "0-1") -> set[str]:
+    return {f"{MODELS}/{variant}/seeds_{block}.safetensors", f"{MODELS}/{variant}/seeds_{block}.json"}
+
+
+def selected(*variants: str) -> set[str]:
+    return {f"selection/synthetic/tiny/codes_3/{variant}.json" for variant in variants}
+
+
+TABLE = {f"tables/table_a6.{kind}" for kind in ("parquet", "csv", "md")}
+EVALUATION = {"parts/synthetic/tiny.parquet", "metrics.parquet", "report/index.html", "run.json"} | TABLE
+
+
+# --- what is stale
+
+
+def test_a_second_look_finds_nothing_to_do(finished):
+    assert stale(finished) == set()
+    done = snakemake(finished, "--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_every_output_verifies_and_is_an_ordinary_file(finished):
+    for manifest in (finished / "results").rglob("*.json"):
+        facts = read_json(manifest)
+        if "sha256" in facts:
+            tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
+            assert sha256_of(manifest.parent / tensors) == facts["sha256"]
+    assert not [path for path in (finished / "results").rglob("*") if path.suffix == ".tmp" or path.is_symlink()]
+    assert not list((finished / "work").rglob("*.safetensors"))  # no state is left of a training that ended
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished):
+    names = {
+        kind: {path.relative_to(finished / "results" / kind).with_suffix("") for path in
+               (finished / "results" / kind).rglob(f"*.{suffix}")}
+        for kind, suffix in (("logs", "log"), ("benchmarks", "tsv"))
+    }  # fmt: skip
+    assert names["logs"] == names["benchmarks"]
+    assert len(names["logs"]) == 11
+
+
+def test_touching_every_file_makes_nothing_stale(copy):
+    files = [path for path in copy.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    # sources newest: by time alone, every output would be older than what it is made of
+    files.sort(key=lambda path: "results" not in path.relative_to(copy).parts)
+    now = time.time()
+    for number, path in enumerate(files):
+        os.utime(path, (now + number, now + number))
+    assert stale(copy) == set()
+
+
+def test_a_changed_module_makes_exactly_its_nodes_stale(copy):
+    with (copy / "src/shiftscope/variants/ssae.py").open("a") as source:
+        source.write("# changed\n")
+    assert stale(copy) == trained("ssae") | trained("affine") | selected("ssae", "affine") | EVALUATION
+
+
+def test_a_changed_table_makes_the_table_stale_and_no_training(copy):
+    with (copy / "src/shiftscope/tables/table_a6.py").open("a") as source:
+        source.write("# changed\n")
+    assert stale(copy) == TABLE | {"report/index.html", "run.json"}
+
+
+def test_the_config_schema_makes_nothing_stale(copy):
+    for name in ("config", "inputs"):
+        with (copy / f"src/shiftscope/{name}.py").open("a") as source:
+            source.write("# changed\n")
+    with (copy / "config/test.yaml").open("a") as config:
+        config.write("# changed\n")
+    assert stale(copy) == set()
+
+
+def test_a_changed_parameter_makes_exactly_its_variant_stale(copy):
+    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 61}")
+    assert stale(copy) == trained("affine") | selected("affine") | EVALUATION
+
+
+def test_one_more_block_of_seeds_trains_only_that_block(copy):
+    change(copy / "config/test.yaml", 'seeds: ["0-1"]', 'seeds: ["0-1", "2"]')
+    blocks = trained("ssae", "2") | trained("affine", "2")  # no seed enters mean_difference
+    assert stale(copy) == blocks | selected("ssae", "affine") | EVALUATION
+
+
+def test_a_new_variant_is_one_file_and_one_line_and_makes_no_other_stale(copy):
+    shutil.copy(copy / "src/shiftscope/variants/affine.py", copy / "src/shiftscope/variants/mine.py")
+    change(copy / "config/test.yaml", "mean_difference: {}", "mean_difference: {}\n  mine: {steps: 60}")
+    assert stale(copy) == trained("mine") | selected("mine") | EVALUATION
+
+
+# --- the default config
+
+
+def test_a_table_asks_for_what_it_shows_alone(clone):
+    rules = {row["rule"] for row in summary(clone, "table_a6", config=())}
+    assert rules == {"make_synthetic", "train", "select_setting", "evaluate", "table"}
+
+
+def test_few_jobs_of_the_default_config_load_torch(clone):
+    """Starting Python with torch costs seconds, and a DAG of thousands of such jobs hours."""
+    config = read_config(clone / "config.yaml")
+    fitted = {name for name in config.variants if hasattr(config.variant_module(name), "fit")}
+    count: Counter[str] = Counter()
+    for row in summary(clone, config=()):
+        path = Path(row["output_file"])
+        if row["rule"] in ("fetch_lm", "embed_pairs") and path.name == "manifest.json":
+            count[row["rule"]] += 1
+        if row["rule"] == "train" and path.suffix == ".json" and path.parent.name not in fitted:
+            count["train"] += 1
+    assert count["fetch_lm"] == len(config.lms)
+    assert count["embed_pairs"] == len(config.lms) * len(config.pairs)
+    assert count["train"] >= len(config.sources())
+    assert count.total() <= 120
+
+
+def test_fitting_in_closed_form_loads_no_torch(copy):
+    command = next(row for row in jobs(copy) if row["rule"] == "train" and "mean_difference" in row["outputs"][0])
+    process = script(
+        copy, "train", "--embeddings", command["inputs"][0][0], "--manifest", command["inputs"][1][0],
+        "--weights", copy / "w.safetensors", "--sidecar", copy / "w.json", "--params", command["params"],
+        python=("-X", "importtime"),
+    )  # fmt: skip
+    _, imported = process.communicate()
+    assert process.returncode == 0, imported
+    assert sha256_of(copy / "w.safetensors") == sha256_of(copy / command["outputs"][0])
+    assert re.search(r"\| +numpy$", imported, re.MULTILINE)
+    assert not re.search(r"\| +(torch|cooper|transformers)$", imported, re.MULTILINE)
+
+
+JOBS = """
+import json
+from snakemake import cli, dag
+from snakemake.io import is_flagged
+
+async def show(self, detailed=False):
+    for job in self.jobs:
+        yield "JOB " + json.dumps({
+            "rule": job.rule.name,
+            "inputs": [[str(file), is_flagged(file, "ancient")] for file in job.input],
+            "outputs": [str(file) for file in job.output],
+            "params": str(job.params.get("slice", "")),
+        })
+
+dag.DAG.summary = show
+cli.main()
+"""
+
+
+def jobs(folder: Path, config: tuple[str, ...] = TEST_CONFIG) -> list[dict]:
+    """Every job of the DAG with its inputs and whether they are `ancient`, which Snakemake prints nowhere."""
+    done = subprocess.run(
+        [sys.executable, "-c", JOBS, "--summary", *config], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    found = [json.loads(line.removeprefix("JOB ")) for line in done.stdout.splitlines() if line.startswith("JOB ")]
+    assert found, done.stdout + done.stderr
+    return found
+
+
+def test_inputs_that_are_compared_by_content_are_small(finished):
+    """Above 1 MB Snakemake compares no content but only times, and a touch would rerun what follows."""
+    files = {file for job in jobs(finished) if job["rule"] != "all" for file, ancient in job["inputs"] if not ancient}
+    assert len(files) > 30
+    assert {file for file in files if (finished / file).stat().st_size > 1_000_000} == set()
+
+
+def test_inputs_that_grow_with_the_data_are_not_compared_by_content(clone):
+    """The same for the default config, whose files are not there: what holds a row per pair or weights is ancient."""
+    compared = {file for job in jobs(clone, config=()) for file, ancient in job["inputs"] if not ancient}
+    large = re.compile(r"(embeddings|model|seeds_[\d-]+)\.safetensors|results/pairs/.*\.parquet")
+    assert {file for file in compared if large.search(file)} == set()
+    assert {Path(file).name for file in compared} >= {"manifest.json", "seeds_0-4.json", "ssae.py"}
+
+
+# --- what a failure says and leaves
+
+
+def test_a_wrong_config_is_one_error_before_anything_runs(copy):
+    done = snakemake(copy, "--dry-run", "--config", "sed=[3]")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "sed: this key is unknown: allowed are figures, lms," in said
+    assert "did you mean 'seeds'?" in said
+    assert "Traceback" not in said
+
+
+def test_own_pairs_that_are_not_there_are_named(copy):
+    change(copy / "config/own_pairs.yaml", "data/examples/formality.csv", "nowhere.csv")
+    done = snakemake(copy, "--dry-run", config=("--configfile", "config/own_pairs.yaml"))
+    assert done.returncode == 1
+    expected = "pairs.my_pairs.path: cannot read nowhere.csv (No such file or directory): name a file that is there"
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failed_job_is_named_with_its_cause_and_the_others_finish(copy):
+    """`affine` diverges, a made-up variant is killed as if memory had run out, `ssae` is to be trained anew."""
+    change(copy / "config/test.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
+    killed = "mean_difference: {}\n  killed: {}"
+    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 60, lr: 1.0e+30}")
+    change(copy / "config/test.yaml", "mean_difference: {}", killed)
+    source = (copy / "src/shiftscope/variants/pca.py").read_text()
+    source = source.replace(
+        "    import numpy as np\n\n    eigen", "    import os\n    os.kill(os.getpid(), 9)\n    eigen"
+    )
+    assert "os.kill" in source
+    (copy / "src/shiftscope/variants/killed.py").write_text(source)
+
+    before = {path: sha256_of(path) for path in (copy / "results/models").rglob("mean_difference/*")}
+    done = snakemake(copy)
+    assert done.returncode != 0
+    said = (done.stdout + done.stderr).splitlines()
+    start = said.index("What failed:")
+    logs = "results/logs/train/synthetic/tiny/codes_3"
+    assert sorted(said[start + 1 : start + 3]) == [
+        f"{logs}/affine/seeds_0-1.log: training of setting 0, data seed 0, seed 0 diverged "
+        "(NaN or infinity in its weights): lower the variant's `lr`",
+        f"{logs}/killed/seeds_0.log: no message; unless there is one above, it was killed (out of memory?)",
+    ]
+    assert not said[start + 3].startswith("results/")
+    assert sum(line.startswith("train: training of setting 0") for line in said) == 1
+
+    killed_outputs = trained("killed", "0") | selected("killed")
+    assert stale(copy) == trained("affine") | selected("affine") | killed_outputs | EVALUATION
+    assert read_json(copy / "results" / MODELS / "ssae/seeds_0-1.json")["settings"][0]["steps"] == 61
+    assert before == {path: sha256_of(path) for path in before}
+
+
+def test_a_read_only_results_folder_is_named(copy, mount):
+    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 61}")
+    mount(copy / "results", "--bind", str(copy / "results"))
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(copy / "results")], check=True)
+    done = snakemake(copy)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "Write-protected output files" in said
+    assert "results/" in said
+    assert "Traceback" not in said
+
+
+def test_an_empty_read_only_results_folder_is_named(clone, tmp_path, mount):
+    folder = shutil.copytree(clone, tmp_path / "copy")
+    (folder / "results").mkdir(exist_ok=True)
+    mount(folder / "results", "-t", "tmpfs", "-o", "ro", "tmpfs")
+    done = snakemake(folder)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "Read-only file system: 'results/" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_is_named_and_what_was_written_before_verifies(clone, tmp_path, mount):
+    folder = shutil.copytree(clone, tmp_path / "copy")
+    (folder / "results").mkdir(exist_ok=True)
+    mount(folder / "results", "-t", "tmpfs", "-o", "size=64k", "tmpfs")  # the embeddings take 40, two models more
+    done = snakemake(folder)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert re.search(
+        r"^\w+: the disk is full while writing results/\S+: free some space and run again", said, re.MULTILINE
+    )
+    assert "Logging error" not in said
+    manifests = [path for path in (folder / "results").rglob("*.json") if "sha256" in read_json(path)]
+    assert manifests
+    for manifest in manifests:
+        tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
+        assert sha256_of(manifest.parent / tensors) == read_json(manifest)["sha256"]
+    assert not list((folder / "results").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(("variant", "steps"), [("ssae", 1500), ("ssae_paper", 700)])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, steps):
+    data = copy / "results/embeddings/synthetic/tiny"
+    params = {"lm": "synthetic", "dataset": "tiny", "codes": 3, "variant": variant, "kind": variant, "seeds": [0, 1],
+              "settings": [{"steps": steps}]}  # fmt: skip
+
+    def train(name: str, *arguments: object) -> subprocess.Popen:
+        common = ["--embeddings", data / "embeddings.safetensors", "--manifest", data / "manifest.json",
+                  "--weights", copy / f"{name}.safetensors", "--sidecar", copy / f"{name}.json",
+                  "--params", json.dumps(params), "--log", copy / f"{name}.log"]  # fmt: skip
+        return script(copy, "train", *common, *arguments)
+
+    whole = train("whole")
+    assert whole.wait() == 0, whole.stderr.read()
+    state = copy / "work/state"
+    assert list(state.glob("*")) == []
+
+    killed = train("killed", "--checkpoint-seconds", 0)
+    while killed.poll() is None and not list(state.rglob("batch_0.safetensors")):
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (copy / "killed.safetensors").exists()
+
+    again = train("killed")
+    assert again.wait() == 0, again.stderr.read()
+    step = re.search(rf"resumed 2 replicas at step (\d+) of {steps}", (copy / "killed.log").read_text())
+    assert 0 < int(step[1]) < steps
+    assert sha256_of(copy / "killed.safetensors") == sha256_of(copy / "whole.safetensors")
+    assert read_json(copy / "killed.json") == read_json(copy / "whole.json")
+    assert list(state.glob("*")) == []
