@@ -19,4 +19,5 @@ rule all:
     input:
         "results/report/index.html",
         "results/metrics.parquet",
-        vectors_wanted(),
+        vectors_wanted("safetensors"),
+        [f"results/{name.split('_')[0]}s/{name}.{suffix}" for name in RUN for suffix in ("md", "csv")],

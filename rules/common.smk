@@ -99,10 +99,10 @@ def parts_of(kind):
     ]
 
 
-def vectors_wanted():
-    """Steering vectors of every variant on every trained language model: an untrained twin is a control."""
+def vectors_wanted(suffix):
+    """Steering vectors (or what describes them) of every variant on every trained language model: an untrained twin is a control."""
     return [
-        VECTORS.format(lm=lm, dataset=dataset, variant=variant) + "steering_vectors.safetensors"
+        VECTORS.format(lm=lm, dataset=dataset, variant=variant) + f"steering_vectors.{suffix}"
         for lm, dataset in CONFIG.sources()
         if lm != SYNTHETIC and CONFIG.lms[lm].kind != "untrained"
         for variant in CONFIG.variants_on(lm, dataset)

@@ -11,7 +11,7 @@ rule report:
     input:
         tables=[numbers_of(name) for name in RUN],
         figures=[f"results/figures/{name}.svg" for name in CONFIG.figures],
-        vectors=vectors_wanted(),
+        vectors=vectors_wanted("json"),
         code=code("report.py", *(f"shiftscope.tables.{name}" for name in RUN)),
         templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:

@@ -84,6 +84,7 @@ rule export_vectors:
     output:
         vectors=VECTORS + "steering_vectors.safetensors",
         others=VECTORS + "other_seeds.safetensors",
+        about=VECTORS + "steering_vectors.json",
     log:
         "results/logs/export_vectors/{lm}/{dataset}/{variant}.log",
     benchmark:
@@ -95,4 +96,4 @@ rule export_vectors:
     shell:
         "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest} --weights {input.weights}"
         " --sidecars {input.sidecars} --selection {input.selection}"
-        " --vectors {output.vectors} --others {output.others} --code {input.code} --log {log}"
+        " --vectors {output.vectors} --others {output.others} --about {output.about} --code {input.code} --log {log}"

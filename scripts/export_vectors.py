@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 from shiftscope.export import export_vectors
-from shiftscope.files import read_json
+from shiftscope.files import read_json, read_tensors, sha256_of, write_json
 from shiftscope.job import run
 from shiftscope.models import read_models
 from shiftscope.shifts import read_embeddings
@@ -18,11 +18,13 @@ def main(
     selection: Path,
     vectors: Path,
     others: Path,
+    about: Path,
 ) -> None:
     data = read_embeddings(embeddings, read_json(manifest))
     models, facts = read_models(weights, sidecars)
     variant = importlib.import_module(f"shiftscope.variants.{facts['kind']}")
     export_vectors(data, variant, models, facts, read_json(selection), vectors, others)
+    write_json(about, read_tensors(vectors)[1] | {"sha256": sha256_of(vectors)})
 
 
 if __name__ == "__main__":

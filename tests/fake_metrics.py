@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from shiftscope.files import write_tensors
+from shiftscope.files import write_json, write_tensors
 
 LANGUAGE = {"lang_1_1": 1, "gender_1_1": 1, "binary_2_2": 2, "corr_2_1": 2, "cat_135_3": 27}
 SYNTHETIC = {"synth_3_2": 3, "synth_4_3": 4, "synth_10_7": 10}
@@ -100,13 +100,12 @@ def _steering(draw, dataset, codes, variant, level, seeds):
 
 
 def write_vectors(folder, variants=("ssae", "affine")):
-    """Files such as the export writes, below `folder`; their paths."""
+    """Vectors such as the export writes below `folder`, and what it writes beside them: the paths of the latter."""
     paths = []
     for dataset, codes in LANGUAGE.items():
         for variant in variants:
-            paths.append(folder / "smollm2_135m" / dataset / variant / "steering_vectors.safetensors")
+            paths.append(folder / "smollm2_135m" / dataset / variant / "steering_vectors.json")
             names = [f"concept_{code}" for code in range(codes)]
-            write_tensors(
-                paths[-1], {name: np.ones(8, np.float32) for name in names}, {"names": names, "layer": "final_norm"}
-            )
+            write_tensors(paths[-1].with_suffix(".safetensors"), {name: np.ones(8, np.float32) for name in names})
+            write_json(paths[-1], {"names": names, "layer": "final_norm"})
     return paths

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import read_tensors
+from shiftscope.files import read_json
 from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
 from shiftscope.tables.catalogue import entry
@@ -51,7 +51,7 @@ def render(
     Args:
         tables: Parquet files of all tables and of the figures' numbers, named after their entry of the catalogue.
         figures: SVG files of the figures.
-        vectors: exported `…/{lm}/{dataset}/{variant}/steering_vectors.safetensors`.
+        vectors: `…/{lm}/{dataset}/{variant}/steering_vectors.json`, what describes the safetensors file beside it.
         config: the resolved configuration.
         facts: what `shiftscope.report.facts.run_facts` found.
         report: where the page will stand; links are relative to it.
@@ -152,9 +152,9 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
     """What was exported, by language model and dataset, and the lines that apply the first vector of the first file."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     snippet = ""
-    for path in paths:
-        variant, dataset, lm = (folder.name for folder in list(path.parents)[:3])
-        metadata = read_tensors(path)[1]
+    for sidecar in paths:
+        variant, dataset, lm = (folder.name for folder in list(sidecar.parents)[:3])
+        metadata, path = read_json(sidecar), sidecar.with_suffix(".safetensors")
         here = found.setdefault((lm, dataset), {"lm": lm, "dataset": dataset, "files": [], **_described(metadata)})
         here["files"].append((variant, os.path.relpath(path, report.parent)))
         if not snippet and metadata["names"]:
