@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from pydantic import Field
 from tiny_models import ROOT, draw, drawn, script, shifts_of, slice_of
 
 from shiftscope import training
@@ -63,7 +63,7 @@ def equal(left, right):
 class BoxParams(Strict):
     bound: float = 1.0
     lr: float = 0.02
-    steps: int = Field(3000)
+    steps: int = 2000
     batch_size: int = 4
 
 
@@ -76,7 +76,7 @@ def box(optimiser):
         return Loss(objective, point.sum(1) - constants["bound"], objective, point.sum(1))
 
     return SimpleNamespace(
-        Params=BoxParams, VARYING=("bound",), OPTIMISER=optimiser, loss=loss, encode=None, target=None,
+        Params=BoxParams, VARYING=("bound",), OPTIMISER=optimiser, DECAY=0.5, loss=loss, encode=None, target=None,
         prepare=lambda pairs, codes, params: Prepared(pairs.shifts, {"bound": params.bound}, None),
         initial=lambda codes, d_in, params, normal: {"point": normal(1, d_in)},
         after_step=lambda weights, params, step: None,
@@ -116,7 +116,8 @@ def test_a_block_equals_its_replicas_alone_to_the_bit(name, codes):
         alone = train(variant, settings, few, pairs, codes)
         for replica, result in zip(few, alone, strict=True):
             assert equal(result, together[replica]), replica
-    assert len({result.facts["reconstruction"] for result in together.values()}) == 10  # no two are the same
+    errors = {result.facts["reconstruction"] for replica, result in together.items() if replica.setting == 0}
+    assert len(errors) == 6  # another seed or data set is another model
 
 
 def test_settings_of_different_shapes_train_side_by_side():
@@ -153,7 +154,7 @@ def test_a_batch_is_never_larger_than_the_data():
 
 def test_a_training_that_diverges_is_named():
     pairs = random_pairs(3, 8)
-    with pytest.raises(ShiftScopeError, match="setting 0, data seed 1, seed 7 diverged .*: lower the variant's `lr`"):
+    with pytest.raises(ShiftScopeError, match=r"setting 0, data seed 1, seed 7 diverged .*: lower the variant's `lr`"):
         train(affine, [affine.Params(steps=20, lr=1e30)], [Replica(0, 1, 7)], pairs, 3)
 
 
@@ -210,22 +211,25 @@ def test_a_batch_that_was_done_is_not_trained_again(tmp_path, monkeypatch):
     assert all(equal(left, right) for left, right in zip(resumed, whole, strict=True))
 
 
-def test_checkpoints_do_not_change_the_result(tmp_path):
+def test_checkpoints_and_a_progress_bar_do_not_change_the_result(tmp_path, monkeypatch, capsys):
     pairs = random_pairs(4, 16)
     params = [ssae_paper.Params(steps=140)]
     without = train(ssae_paper, params, [Replica(0, 0, 0)], pairs, 4)[0]
+    shown = training.tqdm
+    monkeypatch.setattr(training, "tqdm", lambda **options: shown(**options | {"disable": False}))
     often = train(ssae_paper, params, [Replica(0, 0, 0)], pairs, 4, tmp_path / "often", 0)[0]
+    assert "train 1 models" in capsys.readouterr().err
     assert equal(without, often)
 
 
 # --- the script -------------------------------------------------------------------------------------------------------
 
 LAW = {"n_varying": 10, "max_changed": 7, "n_train": 400, "n_test": 100, "n_single": 0, "data_seeds": 2}
-SETTINGS = [{"shrinkage": 0.01, "steps": 1000}, {"shrinkage": 0.1, "steps": 1000}]
+SETTINGS = [{"shrinkage": 0.01, "steps": 700}, {"shrinkage": 0.1, "steps": 700}]
 
 
-def command(folder, seeds, name, settings=SETTINGS, log="train.log"):
-    params = slice_of("ssae", settings, seeds, 10)
+def command(seeds, name, log="train.log"):
+    params = slice_of("ssae", SETTINGS, seeds, 10)
     return [
         sys.executable, str(ROOT / "scripts" / "train.py"),
         "--embeddings", "embeddings.safetensors", "--manifest", "manifest.json",
@@ -239,9 +243,7 @@ def environment():
 
 
 def run_script(folder, *arguments, **named):
-    done = subprocess.run(
-        command(folder, *arguments, **named), cwd=folder, env=environment(), capture_output=True, text=True
-    )
+    done = subprocess.run(command(*arguments, **named), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -282,10 +284,8 @@ def test_the_script_trains_a_block_as_if_each_seed_were_alone(workplace):
     assert not (workplace / "work" / "state").exists() or not list((workplace / "work" / "state").iterdir())
 
 
-def test_a_script_that_is_killed_goes_on_where_it_was(workplace):
-    child = subprocess.Popen(
-        command(workplace, [7], "killed"), cwd=workplace, env=environment(), stderr=subprocess.DEVNULL
-    )
+def test_a_script_that_is_killed_goes_on_where_it_was(workplace, monkeypatch, caplog):
+    child = subprocess.Popen(command([7], "killed"), cwd=workplace, env=environment(), stderr=subprocess.DEVNULL)
     state = workplace / "work" / "state"
     while child.poll() is None and not list(state.glob("*/batch_0.safetensors")):
         time.sleep(0.002)
@@ -295,9 +295,15 @@ def test_a_script_that_is_killed_goes_on_where_it_was(workplace):
     assert not (workplace / "killed.safetensors").exists()
     (folder,) = state.iterdir()
 
-    changed = [SETTINGS[0] | {"slack": 0.03}, SETTINGS[1]]
-    run_script(workplace, [7], "changed", settings=changed, log="changed.log")
-    assert "resumed" not in (workplace / "changed.log").read_text()  # another config has another state: from step 0
+    changed = [setting | {"steps": 1} for setting in SETTINGS]
+    monkeypatch.chdir(workplace)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts" / "train.py")])  # the state's name covers the script's code
+    with caplog.at_level("INFO"):
+        script("train").main(
+            *map(Path, ("embeddings.safetensors", "manifest.json", "changed.safetensors", "changed.json")),
+            slice_of("ssae", changed, [7], 10),
+        )
+    assert "resumed" not in caplog.text  # another config has another state: from step 0
     assert list(state.iterdir()) == [folder]
 
     run_script(workplace, [7], "killed", log="again.log")
@@ -307,7 +313,6 @@ def test_a_script_that_is_killed_goes_on_where_it_was(workplace):
 
 
 def test_one_seed_more_changes_only_its_own_rows(tmp_path, monkeypatch):
-    """In this process, without a log and with the terminal's progress bar, the script gives the same arrays."""
     monkeypatch.chdir(tmp_path)
     files = draw(tmp_path, **LAW)
     for name, seeds in (("one", [1]), ("two", [1, 2])):
@@ -344,12 +349,9 @@ def test_every_seed_identifies_the_concepts_of_mixings_drawn_now(n_varying, max_
     assert found[worst] >= 0.99, f"law's seed {seed}, data seed {worst[0]}, model seed {worst[1]}: {found[worst]}"
 
 
-@pytest.mark.parametrize("n_varying", [3, 6])
-def test_nothing_is_identified_where_all_concepts_always_change(n_varying, tmp_path):
+def test_nothing_is_identified_where_all_concepts_always_change(tmp_path):
     """The supports do not vary, so the paper's assumption 4.1 is broken: the same recipe must not find the axes."""
-    data = drawn(
-        tmp_path, n_varying=n_varying, max_changed=n_varying, support="exact", n_train=4000, n_test=1000, n_single=0
-    )
+    data = drawn(tmp_path, n_varying=4, max_changed=4, support="exact", n_train=4000, n_test=1000, n_single=0)
     assert data.facts["assumptions"]["support_variability"] is False
-    found = scores(data, ssae.Params(shrinkage=0), n_varying, seeds=3)
+    found = scores(data, ssae.Params(shrinkage=0), 4, seeds=3)
     assert max(found.values()) < 0.95

@@ -181,7 +181,7 @@ def test_paper_loss_equals_torch_layers_replica_by_replica(normalised):
         weights[name].requires_grad_()
     layers = []
     for replica in range(3):
-        layer = torch.nn.BatchNorm1d(K, eps=ssae_paper.EPSILON, momentum=ssae_paper.MOMENTUM)
+        layer = torch.nn.BatchNorm1d(K)
         layer.weight.data, layer.bias.data = weights["gain"][replica, 0].clone(), weights["offset"][replica, 0].clone()
         layer.running_mean.copy_(weights["running_mean"][replica, 0])
         layers.append(layer)
@@ -210,7 +210,7 @@ def test_the_paper_constraint_is_off_tightens_and_stays():
     off = sparsity.clone().requires_grad_()
     before = ssae_paper.violation(off, level, params, 0.05)
     before.sum().backward()
-    assert float(before) < 0 and float(off.grad) == 0  # no force on the code
+    assert before.item() < 0 and off.grad.item() == 0  # no force on the code
 
 
 # --- what is exported is what was trained -----------------------------------------------------------------------------
@@ -323,12 +323,14 @@ def easy(rng, n=2000):
 )
 def test_a_tight_sparsity_level_is_met_with_equality_and_a_loose_one_costs_nothing(variant, level, active):
     """Complementary slackness: violation ≤ 0 ≤ multiplier, and one of them is 0."""
-    params = variant.Params(sparsity_level=level, steps=1500, lr=0.01)
+    params = variant.Params(sparsity_level=level, steps=1200, lr=0.01)
     replicas = [Replica(0, 0, seed) for seed in range(2)]
     for _, facts in train(variant, [params], replicas, {0: easy(np.random.default_rng(14))}, K):
         if active:
-            assert abs(facts["violation"]) < 0.03
-            assert facts["multiplier"] > 0.1
+            assert (
+                abs(facts["violation"]) < 0.05
+            )  # BatchNorm's running statistics make codes .03 shorter than a batch's
+            assert facts["multiplier"] > 0.5
         else:
             assert facts["violation"] < -0.05
             assert facts["multiplier"] == 0
