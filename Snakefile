@@ -16,6 +16,8 @@ include: "rules/report.smk"
 
 rule all:
     default_target: True
+    message:
+        "done: open results/report/index.html"
     input:
         "results/report/index.html",
         "results/metrics.parquet",
