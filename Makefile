@@ -12,8 +12,9 @@ help: ## list these targets
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
 	$(BIN)/snakemake --cores $(CORES)
 
+# three processes, for two cores: some tests wait; the longest are handed out first, one by one
 test: $(VENV)/dev ## run the tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist load --maxschedchunk 1
 
 lint: $(VENV)/dev ## check style
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shiftscope.embeddings import check_layers, embed_layers, labels
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import read_json, sha256_of, write_json, write_tensors
+from shiftscope.files import read_json, read_parquet, sha256_of, write_json, write_tensors
 from shiftscope.job import run, state_folder
 from shiftscope.lms.load import load
 
@@ -19,14 +19,12 @@ def main(
     manifest: list[Path],
     params: dict,
 ) -> None:
-    import pyarrow.parquet
-
     if params["token"] != "last":
         raise ShiftScopeError(f"token {params['token']!r} is unknown: allowed is last")
     state = state_folder(params | {"layers": layers}, [pairs, pairs_manifest, lm_manifest], [])
     facts, lm = read_json(pairs_manifest), read_json(lm_manifest)
     check_layers(layers, lm["n_layers"])
-    table = pyarrow.parquet.read_table(pairs)
+    table = read_parquet(pairs)
     texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
     model, tokenizer = load(lm_manifest.parent, params["dtype"], params.get("device_map"))
     rows = embed_layers(

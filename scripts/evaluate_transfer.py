@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from shiftscope.evaluation import read_trained, transfer_rows
-from shiftscope.files import read_json
+from shiftscope.files import read_json, read_parquet
 from shiftscope.job import run
 from shiftscope.parts import write_part
 from shiftscope.shifts import read_embeddings
@@ -22,7 +22,6 @@ def main(
     params: dict,
 ) -> None:
     """`params["transfers"]` lists `[dataset, other dataset]`; every dataset has one file in each of the first three lists."""
-    import pyarrow.parquet
 
     data = {
         facts["dataset"]: read_embeddings(path, facts)
@@ -30,7 +29,7 @@ def main(
     }
     texts = {}
     for dataset, path in zip(data, pairs, strict=True):
-        table = pyarrow.parquet.read_table(path, columns=["text_0", "text_1"])
+        table = read_parquet(path, columns=["text_0", "text_1"])
         texts[dataset] = np.array([table["text_0"].to_pylist(), table["text_1"].to_pylist()], object)
     trained = read_trained(weights, sidecars, selections)
     rows = []

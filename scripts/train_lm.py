@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from shiftscope.corpora.base import corpus_module
-from shiftscope.files import read_json
+from shiftscope.files import read_json, read_parquet
 from shiftscope.job import run, state_folder
 from shiftscope.lm_quality import check, law_of, learned
 from shiftscope.lm_training import new_model, train_lm, train_tokenizer, windows
@@ -20,12 +20,11 @@ def main(
     params: dict,
     checkpoint_seconds: int = 20,
 ) -> None:
-    import pyarrow.parquet
 
     sizes = Params(**{key: value for key, value in params["source"].items() if key != "kind"})
     corpus = read_json(corpus_manifest)
     state = state_folder(params, [corpus_manifest], [f"shiftscope.corpora.{corpus['kind']}"])
-    texts = pyarrow.parquet.read_table(documents, columns=["text"])["text"].to_pylist()
+    texts = read_parquet(documents, columns=["text"])["text"].to_pylist()
     tokenizer = train_tokenizer(texts, sizes.vocabulary)
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     model = new_model(sizes, len(tokenizer))

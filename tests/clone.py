@@ -1,20 +1,19 @@
 """The workflow as a user has it: Snakemake in a clone of the working tree."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+import warm
+from warm import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 TEST_CONFIG = ("--configfile", "config/test.yaml")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def snakemake(folder: Path, *arguments: str, config: tuple[str, ...] = TEST_CONFIG) -> subprocess.CompletedProcess:
     """Run Snakemake in a folder; targets come first, for `--configfile` takes all names that follow it."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *config]
-    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    return warm.run(["snakemake", *arguments, "--cores", "2", *config], folder)
 
 
 class Project:
@@ -25,17 +24,16 @@ class Project:
         self.environment: dict[str, str] = {}
 
     def run(self, *command: str, check: bool = True, **environment: str) -> str:
-        """Run a program of this environment, and return everything that it printed."""
-        program = Path(sys.executable).with_name(command[0])
-        done = subprocess.run(
-            [str(program) if program.exists() else command[0], *map(str, command[1:])],
-            cwd=self.folder, env=ENVIRONMENT | self.environment | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        assert done.returncode == 0 or not check, done.stdout
-        return done.stdout
+        """Run Snakemake, DVC or one of ShiftScope's modules, and return everything that it printed."""
+        done = warm.run(list(map(str, command)), self.folder, ENVIRONMENT | self.environment | environment)
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def git(self, *arguments: str) -> str:
-        return self.run("git", *arguments)
+        done = subprocess.run(["git", *arguments], cwd=self.folder, env=ENVIRONMENT | self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     def dvc(self, *arguments: str) -> str:
         return self.run("dvc", *arguments)

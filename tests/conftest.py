@@ -11,8 +11,8 @@ from clone import ROOT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that mostly wait for a cluster come first, so that other processes work meanwhile and none is left alone."""
-    items.sort(key=lambda item: item.path.name != "test_slurm.py")
+    """Long tests come first, and before them those that mostly wait for a cluster: short ones then fill every process."""
+    items.sort(key=lambda item: (item.path.name != "test_slurm.py", not item.get_closest_marker("workflow")))
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import json
 import os
 import random
 import signal
@@ -13,7 +14,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 from tiny_lms import CONFIGS, WORDS, make_model, make_tokenizer, save_lm
+from tiny_models import script
 
 from shiftscope import embeddings
 from shiftscope.code import code_of
@@ -23,6 +26,7 @@ from shiftscope.files import read_json, read_tensors, sha256_of, write_json, wri
 from shiftscope.lms.base import fetch_lm
 
 ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts/embed_pairs.py"
 TOLERANCE = 1e-5
 """of a row's norm: what `embed` promises"""
 TEMPLATED = [
@@ -288,7 +292,9 @@ def test_a_truth_of_another_width_is_refused():
 class Job:
     """The real script on a tiny LM, in a folder of its own."""
 
-    def __init__(self, folder: Path, layer: str = "final_norm"):
+    params = {"lm": "tiny", "dataset": "tiny_pairs", "token": "last", "dtype": "float32", "batch_tokens": 4}  # noqa: RUF012
+
+    def __init__(self, folder: Path):
         fetch_lm("tiny", {"kind": "folder", "path": str(save_lm(folder / "source"))}, folder / "lm", folder, None)
         rng = random.Random(1)
         texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(300)]
@@ -300,19 +306,27 @@ class Job:
             "sha256": "of the pairs",
         }
         write_json(folder / "pairs.json", self.facts)
-        self.folder, self.texts, self.layer = folder, texts, layer
+        self.folder, self.texts = folder, texts
 
     def start(self, out: str) -> subprocess.Popen:
-        script = ROOT / "scripts/embed_pairs.py"
-        params = '{"lm":"tiny","dataset":"tiny_pairs","layer":"%s","token":"last","dtype":"float32","batch_tokens":4}'
-        command = [sys.executable, script, "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
+        command = [sys.executable, SCRIPT, "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
                    "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
-                   "--layers", self.layer, "--manifest", f"{out}/manifest.json", "--params", params % self.layer,
-                   "--code", *code_of(script, [], ROOT / "src")]  # fmt: skip
+                   "--layers", "final_norm", "--manifest", f"{out}/manifest.json", "--params", json.dumps(self.params),
+                   "--code", *code_of(SCRIPT, [], ROOT / "src")]  # fmt: skip
         return subprocess.Popen(
             command, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def here(self, monkeypatch, out: str, layer: str = "final_norm") -> Path:
+        """The same in this process, with as many threads."""
+        monkeypatch.chdir(self.folder)
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
+        files = map(Path, ("pairs.parquet", "pairs.json", "lm/manifest.json"))
+        outputs = [[self.folder / out / name] for name in ("embeddings.safetensors", "manifest.json")]
+        with threadpool_limits(1, "openmp"):
+            script("embed_pairs").main(*files, [layer], *outputs, self.params)
+        return self.folder / out
 
     def finish(self, out: str) -> Path:
         job = self.start(out)
@@ -324,9 +338,9 @@ class Job:
         return sorted(self.folder.glob("work/state/*/batch_*.safetensors"))
 
 
-def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path):
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
     job = Job(tmp_path)
-    whole = job.finish("whole")
+    whole = job.here(monkeypatch, "whole")
     killed = job.start("resumed")
     while len(job.batches()) < 3 and killed.poll() is None:
         time.sleep(0.002)
@@ -353,12 +367,11 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path):
         assert distance(arrays[name][0, row], single) < TOLERANCE
 
 
-def test_the_script_names_the_row_and_the_side(tmp_path):
-    job = Job(tmp_path, layer="resid_post.1")
+def test_the_script_names_the_row_and_the_side(tmp_path, monkeypatch):
+    job = Job(tmp_path)
     pairs = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
     pairs[7]["text_1"] = " ".join(["the"] * 30)
     pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "pairs.parquet")
-    _, errors = (failed := job.start("out")).communicate(timeout=120)
-    assert failed.returncode == 1
-    assert errors.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
+    with pytest.raises(ShiftScopeError, match=r"^pairs.parquet row 7, text_1: the text 'the the"):
+        job.here(monkeypatch, "out", "resid_post.1")
     assert not (tmp_path / "out").exists()

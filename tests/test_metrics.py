@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import RidgeCV
 
 from shiftscope.metrics import sparsity
 from shiftscope.metrics.correlation import (
     linear_r2,
+    matched,
     mcc,
     mcc_of_directions,
     readability,
@@ -50,6 +52,22 @@ def test_mcc_equals_the_best_of_all_assignments(rng, left_columns, right_columns
     )
     assert mcc(left, right) == pytest.approx(best, abs=1e-12)
     assert mcc(right, left) == pytest.approx(best, abs=1e-12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(random_states, st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 4, np.inf]))
+def test_the_match_is_scipys(rng, rows, columns, levels):
+    """Also where scores are equal: then the sum of scores is, not which of them are matched."""
+    scores = rng.random((rows, columns)) if levels == np.inf else rng.integers(0, levels + 1, (rows, columns)) / 1.0
+    found, expected = matched(scores), linear_sum_assignment(scores, maximize=True)
+    assert scores[found].sum() == pytest.approx(scores[expected].sum(), rel=1e-12, abs=1e-12)
+    assert all(len(set(chosen)) == min(rows, columns) for chosen in found)
+    assert found[0].tolist() == expected[0].tolist() or levels != np.inf
+
+
+def test_scores_that_are_not_finite_are_not_matched():
+    with pytest.raises(ValueError, match="finite"):
+        matched(np.array([[0.0, np.nan], [1.0, 2.0]]))
 
 
 @FEW

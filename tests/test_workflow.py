@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -127,10 +126,17 @@ def test_touching_every_file_makes_nothing_stale(copy):
     assert stale(copy) == set()
 
 
-def test_a_changed_module_makes_exactly_its_nodes_stale(copy):
-    with (copy / "src/shiftscope/variants/ssae.py").open("a") as source:
+@pytest.mark.parametrize(
+    ("module", "nodes"),
+    [
+        ("variants/ssae.py", trained("ssae") | CHOICE),
+        ("whitening.py", trained("ssae") | trained("dictionary_learning") | CHOICE),
+    ],
+)
+def test_a_changed_module_makes_exactly_its_nodes_stale(copy, module, nodes):
+    with (copy / "src/shiftscope" / module).open("a") as source:
         source.write("# changed\n")
-    assert stale(copy) == trained("ssae") | trained("affine") | CHOICE | EVALUATION
+    assert stale(copy) == nodes | EVALUATION
 
 
 def test_a_changed_table_makes_the_table_stale_and_no_training(copy):
@@ -149,13 +155,13 @@ def test_the_config_schema_makes_nothing_stale(copy):
 
 
 def test_a_changed_parameter_makes_exactly_its_variant_stale(copy):
-    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 61}")
-    assert stale(copy) == trained("affine") | EVALUATION
+    change(copy / "config/test.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {steps: 21}")
+    assert stale(copy) == trained("dictionary_learning") | EVALUATION
 
 
 def test_one_more_block_of_seeds_trains_only_that_block(copy):
     change(copy / "config/test.yaml", 'seeds: ["0-1"]', 'seeds: ["0-1", "2"]')
-    blocks = trained("ssae", "2") | trained("affine", "2")  # no seed enters mean_difference
+    blocks = trained("ssae", "2") | trained("dictionary_learning", "2")  # no seed enters mean_difference
     assert stale(copy) == blocks | CHOICE | EVALUATION
 
 
@@ -300,9 +306,8 @@ def test_own_pairs_that_are_not_there_are_named(copy):
 def test_a_failed_job_is_named_with_its_cause_and_the_others_finish(copy):
     """`affine` diverges, a made-up variant is killed as if memory had run out, `ssae` is to be trained anew."""
     change(copy / "config/test.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
-    killed = "mean_difference: {}\n  killed: {}"
-    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 60, lr: 1.0e+30}")
-    change(copy / "config/test.yaml", "mean_difference: {}", killed)
+    diverging = "mean_difference: {}\n  affine: {steps: 60, lr: 1.0e+30}\n  killed: {}"
+    change(copy / "config/test.yaml", "mean_difference: {}", diverging)
     source = (copy / "src/shiftscope/variants/pca.py").read_text()
     source = source.replace(
         "    import numpy as np\n\n    eigen", "    import os\n    os.kill(os.getpid(), 9)\n    eigen"
@@ -331,7 +336,7 @@ def test_a_failed_job_is_named_with_its_cause_and_the_others_finish(copy):
 
 
 def test_a_read_only_results_folder_is_named(copy, mount):
-    change(copy / "config/test.yaml", "affine: {steps: 60}", "affine: {steps: 61}")
+    change(copy / "config/test.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {steps: 21}")
     mount(copy / "results", "--bind", str(copy / "results"))
     subprocess.run(["mount", "-o", "remount,ro,bind", str(copy / "results")], check=True)
     done = snakemake(copy)
@@ -373,36 +378,3 @@ def test_a_full_disk_is_named_and_what_was_written_before_verifies(clone, tmp_pa
         tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
         assert sha256_of(manifest.parent / tensors) == read_json(manifest)["sha256"]
     assert not list((folder / "results").rglob("*.tmp"))
-
-
-@pytest.mark.parametrize(("variant", "steps"), [("ssae", 1500), ("ssae_paper", 700)])
-def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, steps):
-    data = copy / "results/embeddings/synthetic/tiny"
-    params = {"lm": "synthetic", "dataset": "tiny", "codes": 3, "variant": variant, "kind": variant, "seeds": [0, 1],
-              "settings": [{"steps": steps}]}  # fmt: skip
-
-    def train(name: str, *arguments: object) -> subprocess.Popen:
-        common = ["--embeddings", data / "embeddings.safetensors", "--manifest", data / "manifest.json",
-                  "--weights", copy / f"{name}.safetensors", "--sidecar", copy / f"{name}.json",
-                  "--params", json.dumps(params), "--log", copy / f"{name}.log"]  # fmt: skip
-        return script(copy, "train", *common, *arguments)
-
-    whole = train("whole")
-    assert whole.wait() == 0, whole.stderr.read()
-    state = copy / "work/state"
-    assert list(state.glob("*")) == []
-
-    killed = train("killed", "--checkpoint-seconds", 0)
-    while killed.poll() is None and not list(state.rglob("batch_0.safetensors")):
-        time.sleep(0.01)
-    killed.kill()
-    assert killed.wait() == -signal.SIGKILL
-    assert not (copy / "killed.safetensors").exists()
-
-    again = train("killed")
-    assert again.wait() == 0, again.stderr.read()
-    step = re.search(rf"resumed 2 replicas at step (\d+) of {steps}", (copy / "killed.log").read_text())
-    assert 0 < int(step[1]) < steps
-    assert sha256_of(copy / "killed.safetensors") == sha256_of(copy / "whole.safetensors")
-    assert read_json(copy / "killed.json") == read_json(copy / "whole.json")
-    assert list(state.glob("*")) == []

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import atomic
+from shiftscope.files import atomic, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,7 @@ def means_by_name(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _read(path: Path) -> pa.Table:
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
     except (pa.ArrowInvalid, FileNotFoundError) as error:
         raise ShiftScopeError(f"{path} is not a readable Parquet file ({error}): delete it and run again") from error
     if not table.schema.equals(SCHEMA, check_metadata=False):

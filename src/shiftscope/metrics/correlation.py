@@ -28,13 +28,48 @@ def mcc(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def matched(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the one-to-one match with the highest sum of scores `[k, m]`, min(k, m) of each."""
-    if 1 in scores.shape:
-        row, column = np.unravel_index(scores.argmax(), scores.shape)
-        return np.array([row]), np.array([column])
-    from scipy.optimize import linear_sum_assignment  # only here: it takes as long to load as most jobs to run
+    """Rows and columns of the one-to-one match with the highest sum of scores `[k, m]`, min(k, m) of each.
 
-    return linear_sum_assignment(scores, maximize=True)
+    Every row takes the column that it scores best with; rows that find it taken are matched by shortest augmenting
+    paths (Jonker and Volgenant 1987, as in Crouse 2016). It is scipy's `linear_sum_assignment`, whose import takes
+    longer than most evaluations.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    if not np.isfinite(scores).all():
+        raise ValueError("scores to be matched must be finite")
+    if scores.shape[0] > scores.shape[1]:
+        columns, rows = matched(scores.T)
+        order = rows.argsort()
+        return rows[order], columns[order]
+    of_row, of_column = (np.full(size, -1) for size in scores.shape)
+    columns, rows = np.unique(scores.argmax(1), return_index=True)
+    of_row[rows], of_column[columns] = columns, rows
+    price_of_row, price = scores.max(1), np.zeros(scores.shape[1])  # duals: score ≤ sum of both, equal where matched
+    for start in np.flatnonzero(of_row < 0):
+        length, before = np.full(len(price), np.inf), np.full(len(price), -1)
+        closed, passed = np.zeros(len(price)), []  # ∞ where the shortest path is known
+        row, shortest = start, 0.0
+        while True:
+            reached = shortest + price_of_row[row] + price - scores[row] + closed
+            nearer = reached < length
+            length[nearer], before[nearer] = reached[nearer], row
+            column = int((length + closed).argmin())
+            row, shortest = of_column[column], length[column]
+            if row < 0:
+                break
+            closed[column] = np.inf
+            passed.append(column)
+        gain = shortest - length[passed]
+        price_of_row[start] -= shortest
+        price_of_row[of_column[passed]] -= gain
+        price[passed] += gain
+        while column >= 0:  # back along the path, which ends at `start`
+            row = before[column]
+            of_column[column] = row
+            of_row[row], column = column, of_row[row]
+    return np.arange(len(of_row)), of_row
 
 
 def mcc_of_directions(left: np.ndarray, right: np.ndarray) -> float:

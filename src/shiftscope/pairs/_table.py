@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shiftscope.errors import ShiftScopeError
+from shiftscope.files import read_parquet
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,9 @@ def _jsonl_row(number: int, line: str) -> Row:
 
 def _parquet(path: Path) -> Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ShiftScopeError(f"{path} is not a readable Parquet file ({error}): write it again") from error
     columns = {name: _parquet_cells(table[name]) for name in table.column_names}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import read_json
+from shiftscope.files import read_json, read_parquet
 from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
 from shiftscope.tables.catalogue import entry
@@ -60,9 +60,8 @@ def render(
         ShiftScopeError: a figure came without its numbers, or a table is not of the catalogue.
     """
     import jinja2
-    import pyarrow.parquet as pq
 
-    frames = {path.stem: pq.read_table(path).to_pandas() for path in tables}
+    frames = {path.stem: read_parquet(path).to_pandas() for path in tables}
     drawn = {path.stem: path.read_text(encoding="utf-8") for path in figures}
     lonely = sorted(set(drawn) - set(frames))
     if lonely:

@@ -1,0 +1,96 @@
+"""Snakemake, DVC and ShiftScope's own commands from a process that has imported what they need.
+
+Their imports take two seconds of every start, and the tests start them some hundred and fifty times. So every test process
+has one helper that imports them once and forks for each command; the fork then runs what the program's entry point runs,
+with its own folder, environment and output. Where a start itself is tested, programs are started as usual.
+"""
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""a user's: the package is that of the clone that a command runs in"""
+PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
+"""the module whose `main` a program's entry point calls"""
+IMPORTED = (
+    *PROGRAMS.values(), "dvc.cli.parser", "dvc.repo", "docutils.core", "dulwich.porcelain", "jinja2", "networkx", "PIL.Image",
+    "pygit2", "ruamel.yaml", "scmrepo.git", "smart_open", "yaml",
+)  # fmt: skip
+"""and what these import later"""
+
+
+@functools.cache
+def helper() -> subprocess.Popen:
+    """The process that has imported everything; it ends when its input does."""
+    command = [sys.executable, "-P", __file__]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.communicate)
+    return process
+
+
+def run(
+    command: list[str], folder: Path, environment: dict[str, str] = ENVIRONMENT, killed_after: float | None = None
+) -> subprocess.CompletedProcess:
+    """Run `snakemake …`, `dvc …` or `python -m module …` in a folder; SIGKILL ends it after so many seconds."""
+    process = helper()
+    with tempfile.TemporaryDirectory() as printed:
+        files = [str(Path(printed, name)) for name in ("stdout", "stderr")]
+        request = {"command": command, "folder": str(folder), "environment": environment, "files": files,
+                   "killed_after": killed_after}  # fmt: skip
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        status = int(process.stdout.readline())
+        return subprocess.CompletedProcess(command, status, *(Path(file).read_text() for file in files))
+
+
+def serve() -> dict:
+    """Fork for every request; returns only in the fork, with its request."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    assert "shiftscope" not in sys.modules, "it must come from the clone that a command runs in"
+    gc.freeze()
+    for line in sys.stdin:
+        request = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            return request
+        if request["killed_after"] is not None:
+            time.sleep(request["killed_after"])
+            os.kill(process, signal.SIGKILL)  # if it has ended, it still waits for being waited for
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+    os._exit(0)
+
+
+def become(request: dict) -> None:
+    """Do what a start of the command would do."""
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    for number, file in enumerate([os.devnull, *request["files"]]):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(file, flags), number)
+    program, *arguments = request["command"]
+    if program == "python":
+        _, module, *arguments = arguments
+        sys.argv = [module, *arguments]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [program, *arguments]
+        sys.exit(importlib.import_module(PROGRAMS[program]).main())
+
+
+if __name__ == "__main__":
+    become(serve())
