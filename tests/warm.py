@@ -6,6 +6,7 @@ with its own folder, environment and output. Where a start itself is tested, pro
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -27,7 +28,7 @@ IMPORTED = (
     *PROGRAMS.values(), "dvc.cli.parser", "dvc.repo", "docutils.core", "dulwich.porcelain", "jinja2", "networkx", "PIL.Image",
     "pygit2", "ruamel.yaml", "scmrepo.git", "smart_open", "yaml",
 )  # fmt: skip
-"""and what these import later"""
+"""and what these import later, if it is there"""
 
 
 @functools.cache
@@ -57,7 +58,8 @@ def run(
 def serve() -> dict:
     """Fork for every request; returns only in the fork, with its request."""
     for name in IMPORTED:
-        importlib.import_module(name)
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
     assert "shiftscope" not in sys.modules, "it must come from the clone that a command runs in"
     gc.freeze()
     for line in sys.stdin:
