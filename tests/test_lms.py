@@ -234,10 +234,9 @@ def run_script(tmp_path, lm, source, *of):
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_script_fetches_an_lm_and_its_twin(tmp_path):
+def test_the_script_makes_a_twin(tmp_path):
     save_gguf(tmp_path / "tiny.gguf")
-    done = run_script(tmp_path, "tiny", {"kind": "gguf", "path": "tiny.gguf"})
-    assert done.returncode == 0, done.stderr
+    fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf")})
     done = run_script(tmp_path, "twin", {"kind": "untrained", "of": "tiny", "seed": 1}, "lms/tiny/manifest.json")
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "lms/twin")[0].config.hidden_size == 32

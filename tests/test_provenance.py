@@ -1,11 +1,8 @@
 """The ledger by itself: what is refused instead of guessed at. What it is for is tested in test_sharing.py."""
 
-import subprocess
-import sys
-
 import pytest
 import snakemake.persistence
-from clone import ENVIRONMENT
+import warm
 
 from shiftscope import provenance
 from shiftscope.errors import ShiftScopeError
@@ -25,9 +22,7 @@ def test_the_installed_snakemake_keeps_its_records_in_the_known_format():
 )
 def test_other_internals_of_snakemake_stop_the_workflow(clone, change):
     program = f"from snakemake import cli, persistence; {change}; cli.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "-n"], cwd=clone, env=ENVIRONMENT, capture_output=True, text=True
-    )
+    done = warm.run(["python", "-c", program, "-n"], clone)
     assert done.returncode == 1
     assert "keeps its records otherwise than format 6" in done.stdout + done.stderr
 

@@ -14,8 +14,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
-from clone import ENVIRONMENT, TEST_CONFIG, snakemake
+from clone import TEST_CONFIG, snakemake
 
 from shiftscope.config import read_config
 from shiftscope.files import read_json, sha256_of
@@ -27,7 +28,7 @@ MODELS = "models/synthetic/tiny/codes_3"
 def script(folder: Path, name: str, *arguments: object, python: tuple[str, ...] = ()) -> subprocess.Popen:
     """Start a script of the workflow by hand."""
     command = [sys.executable, *python, f"scripts/{name}.py", *map(str, arguments)]
-    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+    environment = warm.ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -259,9 +260,7 @@ cli.main()
 
 def jobs(folder: Path, config: tuple[str, ...] = TEST_CONFIG) -> list[dict]:
     """Every job of the DAG with its inputs and whether they are `ancient`, which Snakemake prints nowhere."""
-    done = subprocess.run(
-        [sys.executable, "-c", JOBS, "--summary", *config], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
-    )
+    done = warm.run(["python", "-c", JOBS, "--summary", *config], folder)
     found = [json.loads(line.removeprefix("JOB ")) for line in done.stdout.splitlines() if line.startswith("JOB ")]
     assert found, done.stdout + done.stderr
     return found

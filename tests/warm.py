@@ -2,7 +2,7 @@
 
 Their imports take two seconds of every start, and the tests start them some hundred and fifty times. So every test process
 has one helper that imports them once and forks for each command; the fork then runs what the program's entry point runs,
-with its own folder, environment and output. Where a start itself is tested, programs are started as usual.
+with its own folder, environment and output. Where a start or its end is tested, programs are started as usual.
 """
 
 import atexit
@@ -13,11 +13,9 @@ import importlib
 import json
 import os
 import runpy
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -40,15 +38,12 @@ def helper() -> subprocess.Popen:
     return process
 
 
-def run(
-    command: list[str], folder: Path, environment: dict[str, str] = ENVIRONMENT, killed_after: float | None = None
-) -> subprocess.CompletedProcess:
-    """Run `snakemake …`, `dvc …` or `python -m module …` in a folder; SIGKILL ends it after so many seconds."""
+def run(command: list[str], folder: Path, environment: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess:
+    """Run `snakemake …`, `dvc …` or `python -m module …` or `-c code …` in a folder."""
     process = helper()
     with tempfile.TemporaryDirectory() as printed:
         files = [str(Path(printed, name)) for name in ("stdout", "stderr")]
-        request = {"command": command, "folder": str(folder), "environment": environment, "files": files,
-                   "killed_after": killed_after}  # fmt: skip
+        request = {"command": command, "folder": str(folder), "environment": environment, "files": files}
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         status = int(process.stdout.readline())
@@ -67,9 +62,6 @@ def serve() -> dict:
         process = os.fork()
         if process == 0:
             return request
-        if request["killed_after"] is not None:
-            time.sleep(request["killed_after"])
-            os.kill(process, signal.SIGKILL)  # if it has ended, it still waits for being waited for
         _, status = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
     os._exit(0)
@@ -86,9 +78,12 @@ def become(request: dict) -> None:
         os.dup2(os.open(file, flags), number)
     program, *arguments = request["command"]
     if program == "python":
-        _, module, *arguments = arguments
-        sys.argv = [module, *arguments]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        option, code, *arguments = arguments
+        sys.argv = [code if option == "-m" else option, *arguments]
+        if option == "-m":
+            runpy.run_module(code, run_name="__main__", alter_sys=True)
+        else:
+            exec(code, {"__name__": "__main__"})
     else:
         sys.argv = [program, *arguments]
         sys.exit(importlib.import_module(PROGRAMS[program]).main())
