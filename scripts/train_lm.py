@@ -20,7 +20,6 @@ def main(
     params: dict,
     checkpoint_seconds: int = 20,
 ) -> None:
-
     sizes = Params(**{key: value for key, value in params["source"].items() if key != "kind"})
     corpus = read_json(corpus_manifest)
     state = state_folder(params, [corpus_manifest], [f"shiftscope.corpora.{corpus['kind']}"])

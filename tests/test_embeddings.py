@@ -308,24 +308,24 @@ class Job:
         write_json(folder / "pairs.json", self.facts)
         self.folder, self.texts = folder, texts
 
-    def start(self, out: str) -> subprocess.Popen:
+    def start(self, out: str, layer: str = "final_norm") -> subprocess.Popen:
         command = [sys.executable, SCRIPT, "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
                    "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
-                   "--layers", "final_norm", "--manifest", f"{out}/manifest.json", "--params", json.dumps(self.params),
+                   "--layers", layer, "--manifest", f"{out}/manifest.json", "--params", json.dumps(self.params),
                    "--code", *code_of(SCRIPT, [], ROOT / "src")]  # fmt: skip
         return subprocess.Popen(
             command, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def here(self, monkeypatch, out: str, layer: str = "final_norm") -> Path:
+    def here(self, monkeypatch, out: str) -> Path:
         """The same in this process, with as many threads."""
         monkeypatch.chdir(self.folder)
         monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
         files = map(Path, ("pairs.parquet", "pairs.json", "lm/manifest.json"))
         outputs = [[self.folder / out / name] for name in ("embeddings.safetensors", "manifest.json")]
         with threadpool_limits(1, "openmp"):
-            script("embed_pairs").main(*files, [layer], *outputs, self.params)
+            script("embed_pairs").main(*files, ["final_norm"], *outputs, self.params)
         return self.folder / out
 
     def finish(self, out: str) -> Path:
@@ -367,11 +367,12 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
         assert distance(arrays[name][0, row], single) < TOLERANCE
 
 
-def test_the_script_names_the_row_and_the_side(tmp_path, monkeypatch):
+def test_the_script_names_the_row_and_the_side(tmp_path):
     job = Job(tmp_path)
     pairs = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
     pairs[7]["text_1"] = " ".join(["the"] * 30)
     pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "pairs.parquet")
-    with pytest.raises(ShiftScopeError, match=r"^pairs.parquet row 7, text_1: the text 'the the"):
-        job.here(monkeypatch, "out", "resid_post.1")
+    _, errors = (failed := job.start("out", "resid_post.1")).communicate(timeout=120)
+    assert failed.returncode == 1
+    assert errors.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
     assert not (tmp_path / "out").exists()

@@ -234,12 +234,17 @@ def run_script(tmp_path, lm, source, *of):
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_script_makes_a_twin(tmp_path):
+def test_the_script_fetches_an_lm_and_its_twin(tmp_path):
     save_gguf(tmp_path / "tiny.gguf")
-    fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf")})
-    done = run_script(tmp_path, "twin", {"kind": "untrained", "of": "tiny", "seed": 1}, "lms/tiny/manifest.json")
+    done = run_script(tmp_path, "tiny", {"kind": "gguf", "path": "tiny.gguf"})
+    assert done.returncode == 0, done.stderr
+    twin_of_it = {"kind": "untrained", "of": "tiny", "seed": 1}
+    done = run_script(tmp_path, "twin", twin_of_it, "lms/tiny/manifest.json")
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "lms/twin")[0].config.hidden_size == 32
+    failed = run_script(tmp_path, "twin", twin_of_it)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("fetch_lm: an untrained twin needs the folder of LM 'tiny'")
 
 
 # kinds of models that are refused

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -377,3 +378,36 @@ def test_a_full_disk_is_named_and_what_was_written_before_verifies(clone, tmp_pa
         tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
         assert sha256_of(manifest.parent / tensors) == read_json(manifest)["sha256"]
     assert not list((folder / "results").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(("variant", "steps"), [("ssae", 1500), ("ssae_paper", 700)])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, steps):
+    data = copy / "results/embeddings/synthetic/tiny"
+    params = {"lm": "synthetic", "dataset": "tiny", "codes": 3, "variant": variant, "kind": variant, "seeds": [0, 1],
+              "settings": [{"steps": steps}]}  # fmt: skip
+
+    def train(name: str, *arguments: object) -> subprocess.Popen:
+        common = ["--embeddings", data / "embeddings.safetensors", "--manifest", data / "manifest.json",
+                  "--weights", copy / f"{name}.safetensors", "--sidecar", copy / f"{name}.json",
+                  "--params", json.dumps(params), "--log", copy / f"{name}.log"]  # fmt: skip
+        return script(copy, "train", *common, *arguments)
+
+    whole = train("whole")
+    assert whole.wait() == 0, whole.stderr.read()
+    state = copy / "work/state"
+    assert list(state.glob("*")) == []
+
+    killed = train("killed", "--checkpoint-seconds", 0)
+    while killed.poll() is None and not list(state.rglob("batch_0.safetensors")):
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (copy / "killed.safetensors").exists()
+
+    again = train("killed")
+    assert again.wait() == 0, again.stderr.read()
+    step = re.search(rf"resumed 2 replicas at step (\d+) of {steps}", (copy / "killed.log").read_text())
+    assert 0 < int(step[1]) < steps
+    assert sha256_of(copy / "killed.safetensors") == sha256_of(copy / "whole.safetensors")
+    assert read_json(copy / "killed.json") == read_json(copy / "whole.json")
+    assert list(state.glob("*")) == []
