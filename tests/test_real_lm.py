@@ -77,9 +77,9 @@ def generated(folder: Path, code: str) -> str:
 def test_readme_steers_the_model_while_it_generates(line):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (code,) = [block for block in blocks if "generate" in block]
-    hook, prompt, show = (re.search(rf"^{name}.*\n", code, re.MULTILINE)[0] for name in ("handle =", "prompt", "print"))
-    mark = 'print("=====")\n'
-    printed = generated(line, code.replace(hook, f"{prompt}{show}{mark}{hook}") + mark + show)
-    unsteered, steered, after = map(str.strip, printed.split("====="))
+    again = code + "print(tokenizer.decode(model.generate(**prompt, max_new_tokens=12, do_sample=False)[0]))\n"
+    hook = re.search(r"^handle = .*\n", code, re.MULTILINE)[0]
+    steered = generated(line, code)
+    unsteered = generated(line, code.replace(hook, "").replace("handle.remove()", "pass"))
     assert steered != unsteered
-    assert after == unsteered  # removing the hook leaves the model as it was
+    assert generated(line, again) == f"{steered}\n{unsteered}"  # removing the hook leaves the model as it was
