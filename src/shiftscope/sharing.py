@@ -11,13 +11,15 @@ shrink its listing to what happens to be here.
 """
 
 import argparse
-import json
+import contextlib
+import io
+import logging
 import re
 import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -41,33 +43,71 @@ DRIVERS = {
 }
 
 
-def run(*command: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run git or dvc (of this environment) and return what it printed.
+def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """Run git and return what it printed.
 
     Raises:
         ShiftScopeError: it failed; its last words.
     """
-    program = DVC if command[0] == "dvc" else command[0]
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if check and done.returncode:
-        said = (done.stderr + done.stdout).splitlines()
-        words = [line for line in said if line.strip() and not line.startswith(("Everything is", "hint:"))]
-        raise ShiftScopeError(f"`{' '.join(command[:6])}` failed: {' '.join(' '.join(words).split())}")
+        raise failed(["git", *arguments], done.stderr + done.stdout)
     return done
 
 
-def run_on(paths: list[str], *command: str, check: bool = True) -> None:
-    """`run` a command on files, so many at a time as the length of a command allows."""
-    for start in range(0, len(paths), 500):
-        run(*command, *paths[start : start + 500], check=check)
+def dvc(*arguments: str) -> str:
+    """Run DVC in this process, for its start takes longer than most of what is asked of it; its standard output.
+
+    Progress bars go to the terminal.
+
+    Raises:
+        ShiftScopeError: it failed; its last words.
+    """
+    from dvc.cli import main
+
+    printed, said = io.StringIO(), io.StringIO()
+    handlers = logging.getLogger("dvc").handlers  # made when DVC was imported, for the streams of that time
+    streams = [handler.setStream(said) for handler in handlers]
+    try:
+        with contextlib.redirect_stdout(printed):
+            status = main(list(arguments))
+    finally:
+        for handler, stream in zip(handlers, streams, strict=True):
+            handler.setStream(stream)
+    if status:
+        raise failed(["dvc", *arguments], said.getvalue() + printed.getvalue())
+    return printed.getvalue()
+
+
+@contextlib.contextmanager
+def repository() -> Iterator[Any]:
+    """DVC's view of this clone, for what is asked and not done.
+
+    Raises:
+        ShiftScopeError: DVC could not answer.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            yield repo
+    except DvcException as error:
+        raise failed(["dvc"], str(error)) from error
+
+
+def failed(command: list[str], said: str) -> ShiftScopeError:
+    """The error that a command's words are."""
+    words = [line for line in said.splitlines() if line.strip() and not line.startswith(("Everything is", "hint:"))]
+    return ShiftScopeError(f"`{' '.join(command[:6])}` failed: {' '.join(' '.join(words).split())}")
 
 
 def setup() -> None:
     """Tell git, in this clone, how to merge what `.gitattributes` names; without it such merges only conflict."""
     for key, value in DRIVERS.items():
-        run("git", "config", key, value)
+        git("config", key, value)
     for name in unverified_remotes():
-        run("dvc", "remote", "modify", "--local", "--quiet", name, "verify", "true")
+        dvc("remote", "modify", "--local", name, "verify", "true")
 
 
 def unverified_remotes() -> list[str]:
@@ -101,11 +141,12 @@ def track() -> None:
             files = [str(made)] if whole else changed_in(made, changed)
             print(f"{made}: {'tracked' if whole else f'{len(files)} files added'}")
             new += files
-    run_on(new, "dvc", "add", "--quiet")
+    if new:
+        dvc("add", *new)
     if (RESULTS / "metrics.json").exists():  # else a part was built, and no stage of dvc.yaml is complete
-        run("dvc", "commit", "--force", "dvc.yaml")
+        dvc("commit", "--force", "dvc.yaml")
     kept = [path for path in (Path("dvc.lock"), LEFT_OUT, *(RESULTS / name for name in IN_GIT)) if path.exists()]
-    run("git", "add", "--force", *map(str, [*pointers(), *kept]))
+    git("add", "--force", *map(str, [*pointers(), *kept]))
     print("next: git commit, dvc push, git push")
 
 
@@ -114,7 +155,8 @@ def leave_out_links() -> None:
     links = [path for path in (RESULTS / "lms").glob("*/*") if path.is_symlink()]
     if not links:
         return
-    cache = Path(run("dvc", "cache", "dir").stdout.strip()).resolve()  # with `cache.type symlink` all files are links
+    with repository() as repo:
+        cache = Path(repo.cache.local.path).resolve()  # with `cache.type symlink` all files are links
     outside = {f"/{path.relative_to(RESULTS)}" for path in links if cache not in path.resolve().parents}
     known = set(LEFT_OUT.read_text(encoding="utf-8").splitlines()) if LEFT_OUT.exists() else set()
     if not outside <= known:
@@ -131,8 +173,9 @@ def uncommitted() -> dict[str, list[str]]:
 
 
 def data_status() -> dict[str, Any]:
-    """`dvc data status`, file by file."""
-    return json.loads(run("dvc", "data", "status", "--granular", "--json").stdout or "{}")
+    """`dvc data status --granular`."""
+    with repository() as repo:
+        return repo.data_status(granular=True)
 
 
 def changed_in(folder: Path, changed: dict[str, list[str]]) -> list[str]:
@@ -175,12 +218,12 @@ def pull(target: str | None, configfiles: list[str]) -> None:
     if target:
         pull_target(target, configfiles)
         return
-    if run("git", "rev-parse", "--abbrev-ref", "@{upstream}", check=False).returncode == 0:
-        run("git", "fetch", "--quiet")
-        for name in run("git", "ls-tree", "--name-only", "@{upstream}", f"{RESULTS}/").stdout.split():
+    if git("rev-parse", "--abbrev-ref", "@{upstream}", check=False).returncode == 0:
+        git("fetch", "--quiet")
+        for name in git("ls-tree", "--name-only", "@{upstream}", f"{RESULTS}/").stdout.split():
             if Path(name).suffix == ".dvc" and Path(name).stem in GROWING and Path(name).exists():
-                fetch_listing(run("git", "show", f"@{{upstream}}:{name}").stdout, name)
-        merged = run("git", "merge", "--no-edit", "@{upstream}", check=False)
+                fetch_listing(git("show", f"@{{upstream}}:{name}").stdout, name)
+        merged = git("merge", "--no-edit", "@{upstream}", check=False)
         if merged.returncode:
             words = " ".join(merged.stdout.split())
             raise ShiftScopeError(
@@ -197,12 +240,15 @@ def fetch(paths: list[str]) -> None:
         ShiftScopeError: some data could not be had; which, why, and what to do.
     """
     try:
-        run_on(paths, "dvc", "pull")
+        if paths:
+            dvc("pull", *paths)
     except ShiftScopeError as error:
         # what came lies in DVC's cache, and of a directory that lacks a file DVC brings none unless they are named
         absent = sorted(path for path in data_status().get("not_in_cache", ()) if not path.endswith("/"))
         came = sorted(path for path in tracked_files() - set(absent) if not Path(path).exists())
-        run_on(came, "dvc", "checkout", "--quiet", check=False)
+        if came:
+            with contextlib.suppress(ShiftScopeError):
+                dvc("checkout", *came)
         which = f". Not here: {', '.join(absent[:5])}{' and others' if len(absent) > 5 else ''}" if absent else ""
         raise ShiftScopeError(
             f"{error}{which}. What came is here, and running again goes on from it. If the disk is full, free some "
@@ -254,8 +300,8 @@ def beside(path: str, known: set[str]) -> list[str]:
 
 def tracked_files() -> set[str]:
     """Every file in the directories that DVC tracks, here or not."""
-    rows = json.loads(run("dvc", "list", ".", str(RESULTS), "--recursive", "--dvc-only", "--json").stdout)
-    return {f"{RESULTS}/{row['path']}" for row in rows}
+    with repository() as repo:
+        return {f"{RESULTS}/{row['path']}" for row in repo.ls(".", str(RESULTS), recursive=True, dvc_only=True)}
 
 
 # --- verify and why
