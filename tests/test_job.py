@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,78 @@ def test_a_log_that_cannot_be_written_is_named_and_not_pointed_to(job):
 def test_a_log_on_a_full_disk_does_not_bury_the_message(job):
     done = job(USER_ERROR, "--log", "/dev/full")
     assert (done.returncode, done.stderr) == (1, "job: row 3 is empty: fill it\n")
+
+
+# --- one run at a time
+
+STOPPED = """
+import os, signal
+
+def stop(where: str) -> None:
+    if os.environ.get("STOP") == where:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+stop("early")
+
+def main(out: Path) -> None:
+    stop("within")
+    out.write_text(out.read_text() + os.environ["NAME"])
+"""
+
+
+@pytest.fixture
+def runs(job, tmp_path):
+    """`runs(name, stop)` starts the one command; where it stops itself, the call returns when it has."""
+    job(STOPPED, "--help")
+    Path("out").write_text("")
+    started = []
+
+    def start(name: str, stop: str = "") -> subprocess.Popen:
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NAME": name, "STOP": stop}
+        command = [sys.executable, "job.py", "--out", "out", "--log", "job.log"]
+        run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        started.append(run)
+        if stop:
+            os.waitid(os.P_PID, run.pid, os.WSTOPPED)
+        return run
+
+    yield start
+    for run in started:
+        run.kill()
+        run.wait()
+        run.stderr.close()
+
+
+def test_an_old_run_that_comes_after_a_newer_one_writes_nothing(runs):
+    old = runs("old", stop="early")
+    assert runs("new").wait() == 0
+    log = Path("job.log").stat().st_mtime_ns
+    old.send_signal(signal.SIGCONT)
+    assert old.wait() == 1
+    assert "a newer run of the same command" in old.stderr.read()
+    assert Path("out").read_text() == "new"
+    assert Path("job.log").stat().st_mtime_ns == log
+
+
+def test_a_new_run_waits_for_an_old_one_and_of_those_that_wait_the_newest_writes(runs):
+    old = runs("old ", stop="within")
+    between = runs("between ")
+    assert "waiting for it to end" in between.stderr.readline()
+    new = runs("new")
+    assert "waiting for it to end" in new.stderr.readline()
+    old.send_signal(signal.SIGCONT)
+    assert [run.wait() for run in (old, between, new)] == [0, 1, 0]
+    assert Path("out").read_text() == "old new"
+    assert runs(" again").wait() == 0
+
+
+def test_a_run_of_the_future_is_none(runs):
+    assert runs("first ").wait() == 0
+    (own,) = Path("work/locks").glob("*/*")
+    (own.parent / str(float(own.name) + 3600)).touch()  # the clock was set back since
+    assert runs("second").wait() == 0
+    assert Path("out").read_text() == "first second"
+    assert len(list(own.parent.iterdir())) == 1
 
 
 # --- the check of code

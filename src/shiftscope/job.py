@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import time
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -49,12 +50,12 @@ def run(main: Callable[..., None], without_compiler: bool = False) -> None:
     arguments = vars(parser.parse_args())
     log, code, threads = (arguments.pop(key) for key in ("log", "code", "threads"))
     try:
-        _start_log(log)
-        _limit_threads(threads)
-        _keep_freed_memory()
-        if without_compiler:
-            _leave_out_compiler()
         with _alone(script):
+            _start_log(log)
+            _limit_threads(threads)
+            _keep_freed_memory()
+            if without_compiler:
+                _leave_out_compiler()
             _trace(script, log)
             main(**arguments)
         _check_code(script, code)
@@ -112,29 +113,52 @@ def _limit_threads(threads: int) -> None:
 
 @contextmanager
 def _alone(script: Path) -> Iterator[None]:
-    """Hold a lock that is this very command's: when Snakemake was killed, the job it had started still runs.
+    """Let no two runs of this very command write beside each other, and the newest write last.
 
-    A second run waits for that job instead of writing the same files beside it. Two on different machines do not see
-    each other on file systems without locks; every file is still written atomically, with the same content.
+    When Snakemake was killed, the jobs it had started still run. A newer run of such a job waits for it. An older one
+    that comes too late, for it waited itself or was slow to start, gives up: what it wrote would be newer than
+    Snakemake's record of it, and would be made again. Where there are no locks (some network file systems) every file
+    is still written atomically, with the same content.
+
+    Raises:
+        ShiftScopeError: a newer run of the command is at work or has ended.
     """
     name = hashlib.sha256("\0".join([str(script), *sys.argv[1:]]).encode()).hexdigest()[:24]
-    path = Path("work/locks") / name
+    runs = Path("work/locks") / name  # a file for each, named by the time when it was started
+    started = round(_started(), 3)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
+        runs.mkdir(parents=True, exist_ok=True)
+        (runs / str(started)).touch()
+        lock = os.open(runs, os.O_RDONLY)
     except OSError:
         yield  # where nothing can be written there, there is no training state to share either
         return
-    with lock:
+    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.warning("another process is running the same command: waiting for it to end")
+            print(f"{script.stem}: another process is running the same command: waiting for it to end", file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass
+        others = {run: float(run.name) for run in runs.iterdir()}
+        if any(started < other <= time.time() for other in others.values()):  # later than now: the clock was set back
+            raise ShiftScopeError("a newer run of the same command is at work, or has ended: this one gives up")
         yield
-        path.unlink(missing_ok=True)
+        for run, other in others.items():
+            if other != started:
+                run.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _started() -> float:
+    """When this process was started, in seconds since 1970; where the system does not tell, now."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])  # since boot
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.time()
 
 
 def _trace(script: Path, log: Path | None) -> None:
