@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import warm
 from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
@@ -308,15 +309,18 @@ class Job:
         write_json(folder / "pairs.json", self.facts)
         self.folder, self.texts = folder, texts
 
-    def start(self, out: str, layer: str = "final_norm") -> subprocess.Popen:
-        command = [sys.executable, SCRIPT, "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
-                   "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
-                   "--layers", layer, "--manifest", f"{out}/manifest.json", "--params", json.dumps(self.params),
-                   "--code", *code_of(SCRIPT, [], ROOT / "src")]  # fmt: skip
-        return subprocess.Popen(
-            command, cwd=self.folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def command(self, out: str, layer: str = "final_norm") -> list[str]:
+        return ["python", str(SCRIPT), "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
+                "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
+                "--layers", layer, "--manifest", f"{out}/manifest.json", "--params", json.dumps(self.params),
+                "--code", *map(str, code_of(SCRIPT, [], ROOT / "src"))]  # fmt: skip
+
+    def start(self, out: str) -> subprocess.Popen:
+        command = [sys.executable, *self.command(out)[1:]]
+        return subprocess.Popen(command, cwd=self.folder, env=warm.OF_THIS_TREE)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        return warm.run(self.command(*arguments), self.folder, warm.OF_THIS_TREE)
 
     def here(self, monkeypatch, out: str) -> Path:
         """The same in this process, with as many threads."""
@@ -329,9 +333,8 @@ class Job:
         return self.folder / out
 
     def finish(self, out: str) -> Path:
-        job = self.start(out)
-        _, errors = job.communicate(timeout=120)
-        assert job.returncode == 0, errors
+        done = self.run(out)
+        assert done.returncode == 0, done.stderr
         return self.folder / out
 
     def batches(self) -> list[Path]:
@@ -345,7 +348,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
     while len(job.batches()) < 3 and killed.poll() is None:
         time.sleep(0.002)
     os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    killed.wait()
     done = len(job.batches())
     assert killed.returncode == -signal.SIGKILL and done >= 3
     assert not (tmp_path / "resumed").exists() or not any((tmp_path / "resumed").glob("[!.]*"))
@@ -372,7 +375,7 @@ def test_the_script_names_the_row_and_the_side(tmp_path):
     pairs = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
     pairs[7]["text_1"] = " ".join(["the"] * 30)
     pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "pairs.parquet")
-    _, errors = (failed := job.start("out", "resid_post.1")).communicate(timeout=120)
+    failed = job.run("out", "resid_post.1")
     assert failed.returncode == 1
-    assert errors.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
+    assert failed.stderr.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
     assert not (tmp_path / "out").exists()

@@ -5,12 +5,12 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from clone import ENVIRONMENT, ROOT
+import warm
+from clone import ROOT
 
 from shiftscope.corpora import grammar as corpus
 from shiftscope.errors import ShiftScopeError
@@ -172,35 +172,32 @@ def test_the_models_law_is_its_softmax_over_words(texts, tokenizer):
 # --- the scripts
 
 
-def script(folder: Path, name: str, **arguments: object) -> subprocess.Popen:
+def script(name: str, **arguments: object) -> list[str]:
     options = [str(part) for key, value in arguments.items() for part in (f"--{key.replace('_', '-')}",
                *(value if isinstance(value, list) else [value]))]  # fmt: skip
-    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT / "src")}
-    return subprocess.Popen([sys.executable, ROOT / f"scripts/{name}.py", *options], cwd=folder, env=environment,
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+    return ["python", str(ROOT / f"scripts/{name}.py"), *options]
 
 
 def test_corpus_and_model_from_the_command_line_killed_in_between(tmp_path):
     words = sorted((ROOT / "data/words").glob("*.csv"))
     common = {"documents": "documents.parquet", "words": words}
     corpus_params = {"corpus": "small", "kind": "grammar", "params": {"documents": 4000}}
-    done = script(tmp_path, "make_corpus", manifest="corpus.json", params=json.dumps(corpus_params), **common)
-    assert done.wait() == 0, done.stderr.read()
+    command = script("make_corpus", manifest="corpus.json", params=json.dumps(corpus_params), **common)
+    done = warm.run(command, tmp_path, warm.OF_THIS_TREE)
+    assert done.returncode == 0, done.stderr
     source = SIZES.model_dump() | {"kind": "train", "corpus": "small", "steps": 60}
 
-    def train(name: str, **other: object) -> subprocess.Popen:
-        params = json.dumps({"lm": "small", "source": source})
-        return script(tmp_path, "train_lm", corpus_manifest="corpus.json", manifest=f"{name}/manifest.json", params=params,
-                      log=f"{name}.log", **common, **other)  # fmt: skip
-
-    killed = train("lm", checkpoint_seconds=0)
+    training = script("train_lm", corpus_manifest="corpus.json", manifest="lm/manifest.json", log="lm.log",
+                      params=json.dumps({"lm": "small", "source": source}), **common)  # fmt: skip
+    start = [sys.executable, *training[1:], "--checkpoint-seconds", "0"]
+    killed = subprocess.Popen(start, cwd=tmp_path, env=warm.OF_THIS_TREE)
     while killed.poll() is None and not list(tmp_path.glob("work/state/*/training.safetensors")):
         time.sleep(0.01)
     killed.kill()
     killed.wait()
     assert not (tmp_path / "lm").exists()
-    again = train("lm")
-    assert again.wait() == 0, again.stderr.read()
+    again = warm.run(training, tmp_path, warm.OF_THIS_TREE)
+    assert again.returncode == 0, again.stderr
     assert "resumed at step" in (tmp_path / "lm.log").read_text()
     assert not list(tmp_path.glob("work/state/*"))
     manifest = read_json(tmp_path / "lm/manifest.json")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import warm
 from huggingface_hub import constants, errors
 from tiny_lms import GGUF_KINDS, make_model, make_tokenizer, save_gguf, save_lm
 
@@ -224,14 +225,16 @@ def test_a_twin_needs_the_lm_that_it_names(tmp_path):
         fetch(tmp_path, {"kind": "untrained", "of": "twin", "seed": 0}, "another", folder)
 
 
-def run_script(tmp_path, lm, source, *of):
+def command_of(lm, source, *of):
     """The real script, with the code that its rule declares."""
     script = ROOT / "scripts/fetch_lm.py"
-    command = [sys.executable, script, "--manifest", f"lms/{lm}/manifest.json", "--downloads", "downloads", "--of", *of,
-               "--params", json.dumps({"lm": lm, "source": source}),
-               "--code", *code_of(script, [f"shiftscope.lms.{source['kind']}"], ROOT / "src")]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    return ["python", str(script), "--manifest", f"lms/{lm}/manifest.json", "--downloads", "downloads", "--of", *of,
+            "--params", json.dumps({"lm": lm, "source": source}),
+            "--code", *map(str, code_of(script, [f"shiftscope.lms.{source['kind']}"], ROOT / "src"))]  # fmt: skip
+
+
+def run_script(tmp_path, *arguments):
+    return warm.run(command_of(*arguments), tmp_path, warm.OF_THIS_TREE)
 
 
 def test_the_script_fetches_an_lm_and_its_twin(tmp_path):
@@ -586,7 +589,9 @@ def test_the_environment_of_the_hub_is_honoured(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    done = run_script(tmp_path, "tiny", HUB)
+    command = [sys.executable, *command_of("tiny", HUB)[1:]]  # the library reads it when it is imported
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "lms/tiny/manifest.json")["source"] == HUB | {"commit": COMMIT}
 

@@ -79,7 +79,7 @@ def test_readme_steers_the_model_while_it_generates(line):
     (code,) = [block for block in blocks if "generate" in block]
     again = code + "print(tokenizer.decode(model.generate(**prompt, max_new_tokens=12, do_sample=False)[0]))\n"
     hook = re.search(r"^handle = .*\n", code, re.MULTILINE)[0]
-    steered = generated(line, code)
     unsteered = generated(line, code.replace(hook, "").replace("handle.remove()", "pass"))
-    assert steered != unsteered
-    assert generated(line, again) == f"{steered}\n{unsteered}"  # removing the hook leaves the model as it was
+    both = generated(line, again)
+    assert both.endswith(f"\n{unsteered}")  # removing the hook leaves the model as it was
+    assert both != f"{unsteered}\n{unsteered}"

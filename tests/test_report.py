@@ -35,20 +35,27 @@ def write_benchmark(path, **change):
         writer.writerow(BENCHMARK | change)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
+@pytest.fixture(scope="session")
+def made(once):
     """Everything a report is made of, and the report by the real script."""
-    folder = tmp_path_factory.mktemp("results")
-    frames, tables = {}, []
+    folder = once("report", make)
+    tables = [folder / f"{name.split('_')[0]}s" / f"{name}.parquet" for name in NAMES]
+    frames = {name: entry(name).build(read_parts([folder / f"{entry(name).PARTS}.parquet"])) for name in NAMES}
+    return {"folder": folder, "page": folder / "report" / "index.html", "frames": frames, "tables": tables,
+            "figure": folder / "figures" / "figure_a2.svg"}  # fmt: skip
+
+
+def make(folder):
+    tables = []
     for kind, rows in (("synthetic", synthetic_rows()), ("language", language_rows())):
         write_part(folder / f"{kind}.parquet", rows)
     for name in NAMES:
         module, place = entry(name), folder / f"{name.split('_')[0]}s"
-        frames[name] = module.build(read_parts([folder / f"{module.PARTS}.parquet"]))
+        frame = module.build(read_parts([folder / f"{module.PARTS}.parquet"]))
         tables.append(place / f"{name}.parquet")
-        write_table(frames[name], module, tables[-1], place / f"{name}.csv", place / f"{name}.md")
+        write_table(frame, module, tables[-1], place / f"{name}.csv", place / f"{name}.md")
     figure = folder / "figures" / "figure_a2.svg"
-    write_figure(entry("figure_a2"), frames["figure_a2"], figure)
+    write_figure(module, frame, figure)
     vectors = write_vectors(folder / "vectors")
     write_benchmark(folder / "benchmarks" / "train" / "a.tsv")
     write_benchmark(folder / "benchmarks" / "train" / "b.tsv", s="20.0", max_rss="700")
@@ -59,7 +66,6 @@ def made(tmp_path_factory):
     command += ["--run", folder / "run.json", "--benchmarks", folder / "benchmarks"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return {"folder": folder, "page": page, "frames": frames, "tables": tables, "figure": figure}
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,15 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import remotes
+import warm
 import yaml
 from clone import Project, new_project
 from programs import lacking
-from warm import ENVIRONMENT
 
 from shiftscope.files import sha256_of
 
@@ -451,13 +448,8 @@ def test_without_a_remote_pulling_says_what_to_do(clone, tmp_path):
 def test_killed_at_any_moment_the_same_results_come_out(shared, clone, tmp_path):
     project = new_project(clone, tmp_path)
     moments = random.Random(0)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2"]
     for _ in range(20):
-        started = subprocess.Popen(command, cwd=project.folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)  # fmt: skip
-        time.sleep(moments.uniform(0.3, 5))
-        started.send_signal(signal.SIGKILL)
-        started.wait()
+        warm.run(["snakemake", "--cores", "2"], project.folder, killed_after=moments.uniform(0.1, 2))
         shutil.rmtree(project.folder / ".snakemake/locks", ignore_errors=True)  # as `snakemake --unlock`
     project.run("snakemake", "--cores", "2")
     assert digests(project.folder) == digests(shared / "first")

@@ -7,12 +7,14 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from fake_metrics import LANGUAGE, SYNTHETIC, language_rows, row, synthetic_rows
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.parts import read_parts, write_part
+from shiftscope.parts import SCHEMA, read_parts, write_part
 from shiftscope.tables import verdicts, words
 from shiftscope.tables.catalogue import NEEDS, entry, names
 from shiftscope.tables.drawing import write_figure
@@ -54,6 +56,20 @@ def test_parts_hold_what_was_written_whatever_the_order(tmp_path):
     assert len(found) == 2 * len(rows)
     assert found["value"].sum() == pytest.approx(2 * sum(row["value"] for row in rows))
     assert str(found["seed_2"].dtype) == "Int32"
+
+
+def test_parts_keep_every_value_to_the_bit(tmp_path):
+    values = [0.1, -1 / 3, 5e-324, 1.7e308, 2**53 + 1, 0, np.float32(0.1), np.float64(1e-7), np.int64(3)]
+    names = ["é\n", 'a "quoted" \\', "null", "3", "", None]
+    rows = [
+        row("own", "ssae", "mcc_truth", values[n % len(values)], np.int32(3), seed=n, concept=names[n % len(names)])
+        for n in range(6000)  # more than pyarrow reads at once
+    ]
+    write_part(tmp_path / "part.parquet", rows)
+    written = pq.read_table(tmp_path / "part.parquet")
+    assert written.schema.equals(SCHEMA)
+    found = {one["seed"]: (one["value"], one["concept"], one["codes"]) for one in written.to_pylist()}
+    assert found == {one["seed"]: (float(one["value"]), one["concept"], 3) for one in rows}
 
 
 @pytest.mark.parametrize(

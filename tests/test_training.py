@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import warm
 from tiny_models import ROOT, draw, drawn, script, shifts_of, slice_of
 
 from shiftscope import training
@@ -306,25 +307,21 @@ def test_checkpoints_and_a_progress_bar_do_not_change_the_result(tmp_path, monke
 # --- the script -------------------------------------------------------------------------------------------------------
 
 LAW = {"n_varying": 10, "max_changed": 7, "n_train": 400, "n_test": 100, "n_single": 0, "data_seeds": 2}
-SETTINGS = [{"shrinkage": 0.01, "steps": 700}, {"shrinkage": 0.1, "steps": 700}]
+SETTINGS = [{"shrinkage": 0.01, "steps": 400}, {"shrinkage": 0.1, "steps": 400}]
 
 
 def command(seeds, name, log="train.log"):
     params = slice_of("ssae", SETTINGS, seeds, 10)
     return [
-        sys.executable, str(ROOT / "scripts" / "train.py"),
+        "python", str(ROOT / "scripts" / "train.py"),
         "--embeddings", "embeddings.safetensors", "--manifest", "manifest.json",
         "--weights", f"{name}.safetensors", "--sidecar", f"{name}.json", "--params", json.dumps(params),
         "--checkpoint-seconds", "0", "--log", log,
     ]  # fmt: skip
 
 
-def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT / "src")}
-
-
 def run_script(folder, *arguments, **named):
-    done = subprocess.run(command(*arguments, **named), cwd=folder, env=environment(), capture_output=True, text=True)
+    done = warm.run(command(*arguments, **named), folder, warm.OF_THIS_TREE)
     assert done.returncode == 0, done.stderr
 
 
@@ -374,7 +371,8 @@ def test_the_script_trains_a_block_as_if_each_seed_were_alone(workplace):
 
 
 def test_a_script_that_is_killed_goes_on_where_it_was(workplace, monkeypatch, caplog):
-    child = subprocess.Popen(command([7], "killed"), cwd=workplace, env=environment(), stderr=subprocess.DEVNULL)
+    start = [sys.executable, *command([7], "killed")[1:]]
+    child = subprocess.Popen(start, cwd=workplace, env=warm.OF_THIS_TREE, stderr=subprocess.DEVNULL)
     state = workplace / "work" / "state"
     while child.poll() is None and not list(state.glob("*/batch_0.safetensors")):
         time.sleep(0.002)

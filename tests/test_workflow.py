@@ -26,11 +26,14 @@ pytestmark = pytest.mark.workflow
 MODELS = "models/synthetic/tiny/codes_3"
 
 
-def script(folder: Path, name: str, *arguments: object, python: tuple[str, ...] = ()) -> subprocess.Popen:
+def environment(folder: Path) -> dict[str, str]:
+    return warm.ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+
+
+def start(folder: Path, *command: object) -> subprocess.Popen:
     """Start a script of the workflow by hand."""
-    command = [sys.executable, *python, f"scripts/{name}.py", *map(str, arguments)]
-    environment = warm.ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, *map(str, command)], cwd=folder, env=environment(folder),
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -228,10 +231,9 @@ def test_few_jobs_of_the_default_config_load_torch(clone):
 
 def test_fitting_in_closed_form_loads_no_torch(copy):
     command = next(row for row in jobs(copy) if row["rule"] == "train" and "mean_difference" in row["outputs"][0])
-    process = script(
-        copy, "train", "--embeddings", command["inputs"][0][0], "--manifest", command["inputs"][1][0],
+    process = start(
+        copy, "-X", "importtime", "scripts/train.py", "--embeddings", command["inputs"][0][0], "--manifest", command["inputs"][1][0],
         "--weights", copy / "w.safetensors", "--sidecar", copy / "w.json", "--params", command["params"],
-        python=("-X", "importtime"),
     )  # fmt: skip
     _, imported = process.communicate()
     assert process.returncode == 0, imported
@@ -380,32 +382,35 @@ def test_a_full_disk_is_named_and_what_was_written_before_verifies(clone, tmp_pa
     assert not list((folder / "results").rglob("*.tmp"))
 
 
-@pytest.mark.parametrize(("variant", "steps"), [("ssae", 1500), ("ssae_paper", 700)])
+@pytest.mark.parametrize(("variant", "steps"), [("ssae", 600), ("ssae_paper", 400)])
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, steps):
     data = copy / "results/embeddings/synthetic/tiny"
     params = {"lm": "synthetic", "dataset": "tiny", "codes": 3, "variant": variant, "kind": variant, "seeds": [0, 1],
               "settings": [{"steps": steps}]}  # fmt: skip
 
-    def train(name: str, *arguments: object) -> subprocess.Popen:
+    def training(name: str) -> list[str]:
         common = ["--embeddings", data / "embeddings.safetensors", "--manifest", data / "manifest.json",
                   "--weights", copy / f"{name}.safetensors", "--sidecar", copy / f"{name}.json",
                   "--params", json.dumps(params), "--log", copy / f"{name}.log"]  # fmt: skip
-        return script(copy, "train", *common, *arguments)
+        return ["scripts/train.py", *map(str, common)]
 
-    whole = train("whole")
-    assert whole.wait() == 0, whole.stderr.read()
+    def finish(name: str) -> subprocess.CompletedProcess:
+        return warm.run(["python", *training(name)], copy, environment(copy))
+
+    whole = finish("whole")
+    assert whole.returncode == 0, whole.stderr
     state = copy / "work/state"
     assert list(state.glob("*")) == []
 
-    killed = train("killed", "--checkpoint-seconds", 0)
+    killed = start(copy, *training("killed"), "--checkpoint-seconds", 0)
     while killed.poll() is None and not list(state.rglob("batch_0.safetensors")):
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
     assert not (copy / "killed.safetensors").exists()
 
-    again = train("killed")
-    assert again.wait() == 0, again.stderr.read()
+    again = finish("killed")
+    assert again.returncode == 0, again.stderr
     step = re.search(rf"resumed 2 replicas at step (\d+) of {steps}", (copy / "killed.log").read_text())
     assert 0 < int(step[1]) < steps
     assert sha256_of(copy / "killed.safetensors") == sha256_of(copy / "whole.safetensors")
