@@ -55,10 +55,10 @@ def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
     return done
 
 
-def dvc(*arguments: str) -> str:
-    """Run DVC in this process, for its start takes longer than most of what is asked of it; its standard output.
+def dvc(*arguments: str) -> None:
+    """Run DVC in this process, for its start takes longer than most of what is asked of it.
 
-    Progress bars go to the terminal.
+    Its progress bars go to the terminal.
 
     Raises:
         ShiftScopeError: it failed; its last words.
@@ -76,7 +76,6 @@ def dvc(*arguments: str) -> str:
             handler.setStream(stream)
     if status:
         raise failed(["dvc", *arguments], said.getvalue() + printed.getvalue())
-    return printed.getvalue()
 
 
 @contextlib.contextmanager
