@@ -8,6 +8,7 @@ gain from agreement on what is wrong.
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from shiftscope.tables.assemble import FAMILIES, assemble
@@ -115,7 +116,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, title: str) -> None:
-    from shiftscope.tables.drawing import CONTROL, FIRST, SECOND, TEXT
+    from shiftscope.tables.drawing import COLOURS, CONTROL
 
     axes.set_title(title)
     sizes = sorted(rows["codes"].unique())
@@ -125,10 +126,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.set_xlabel("codes")
     axes.set_ylim(-0.02, 1.05)
     axes.grid(axis="y", color=CONTROL, linewidth=0.4, alpha=0.35)
-    colours = dict(
-        zip(dict.fromkeys(rows["variant"]), [SECOND, FIRST, TEXT, CONTROL, "#009e73", "#cc79a7"], strict=False)
-    )
-    for variant, colour in colours.items():
+    for variant, colour in zip(dict.fromkeys(rows["variant"]), cycle(COLOURS), strict=False):
         line = rows[rows["variant"] == variant].sort_values("codes")
         axes.plot(line["codes"], line["mean"], "o-", color=colour, markersize=4.5, linewidth=1.2)
         axes.vlines(line["codes"], line["low"], line["high"], color=colour, linewidth=2.6)

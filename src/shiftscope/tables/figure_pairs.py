@@ -6,6 +6,7 @@ all with the same held-out pairs; UDR does not choose among these settings, and 
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from shiftscope.tables.settings import by_setting
@@ -106,7 +107,7 @@ def draw(table: pd.DataFrame) -> Figure:
     lines = list(table.groupby(["lm", "layer", "dataset", "codes"], sort=False))
     if not lines:
         return nothing()
-    colours = dict(zip(sorted(set(table["grid"]), key=_place), COLOURS, strict=False))
+    colours = dict(zip(sorted(set(table["grid"]), key=_place), cycle(COLOURS), strict=False))
     figure = Figure(figsize=(8.4, 2.1 * len(lines) + 0.6), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08, wspace=0.05)
     for all_axes, ((lm, _, dataset, codes), rows) in zip(
