@@ -316,8 +316,7 @@ class Job:
                 "--code", *map(str, code_of(SCRIPT, [], ROOT / "src"))]  # fmt: skip
 
     def start(self, out: str) -> subprocess.Popen:
-        command = [sys.executable, *self.command(out)[1:]]
-        return subprocess.Popen(command, cwd=self.folder, env=warm.OF_THIS_TREE)
+        return warm.start(self.command(out), self.folder, warm.OF_THIS_TREE)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return warm.run(self.command(*arguments), self.folder, warm.OF_THIS_TREE)
@@ -348,7 +347,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
     while len(job.batches()) < 3 and killed.poll() is None:
         time.sleep(0.002)
     os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     done = len(job.batches())
     assert killed.returncode == -signal.SIGKILL and done >= 3
     assert not (tmp_path / "resumed").exists() or not any((tmp_path / "resumed").glob("[!.]*"))

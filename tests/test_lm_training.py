@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -189,12 +187,11 @@ def test_corpus_and_model_from_the_command_line_killed_in_between(tmp_path):
 
     training = script("train_lm", corpus_manifest="corpus.json", manifest="lm/manifest.json", log="lm.log",
                       params=json.dumps({"lm": "small", "source": source}), **common)  # fmt: skip
-    start = [sys.executable, *training[1:], "--checkpoint-seconds", "0"]
-    killed = subprocess.Popen(start, cwd=tmp_path, env=warm.OF_THIS_TREE)
+    killed = warm.start([*training, "--checkpoint-seconds", "0"], tmp_path, warm.OF_THIS_TREE)
     while killed.poll() is None and not list(tmp_path.glob("work/state/*/training.safetensors")):
         time.sleep(0.01)
     killed.kill()
-    killed.wait()
+    killed.communicate()
     assert not (tmp_path / "lm").exists()
     again = warm.run(training, tmp_path, warm.OF_THIS_TREE)
     assert again.returncode == 0, again.stderr

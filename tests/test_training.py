@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -371,13 +370,12 @@ def test_the_script_trains_a_block_as_if_each_seed_were_alone(workplace):
 
 
 def test_a_script_that_is_killed_goes_on_where_it_was(workplace, monkeypatch, caplog):
-    start = [sys.executable, *command([7], "killed")[1:]]
-    child = subprocess.Popen(start, cwd=workplace, env=warm.OF_THIS_TREE, stderr=subprocess.DEVNULL)
+    child = warm.start(command([7], "killed"), workplace, warm.OF_THIS_TREE)
     state = workplace / "work" / "state"
     while child.poll() is None and not list(state.glob("*/batch_0.safetensors")):
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.communicate()
     assert child.returncode == -signal.SIGKILL, "it was done before it could be killed"
     assert not (workplace / "killed.safetensors").exists()
     (folder,) = state.iterdir()

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,14 +25,9 @@ pytestmark = pytest.mark.workflow
 MODELS = "models/synthetic/tiny/codes_3"
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return warm.ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
-
-
 def start(folder: Path, *command: object) -> subprocess.Popen:
     """Start a script of the workflow by hand."""
-    return subprocess.Popen([sys.executable, *map(str, command)], cwd=folder, env=environment(folder),
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+    return warm.start(["python", *map(str, command)], folder, warm.with_source(folder))
 
 
 @pytest.fixture(scope="session")
@@ -395,7 +389,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, st
         return ["scripts/train.py", *map(str, common)]
 
     def finish(name: str) -> subprocess.CompletedProcess:
-        return warm.run(["python", *training(name)], copy, environment(copy))
+        return warm.run(["python", *training(name)], copy, warm.with_source(copy))
 
     whole = finish("whole")
     assert whole.returncode == 0, whole.stderr

@@ -23,8 +23,6 @@ from pathlib import Path
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 """a user's: the package is that of the clone that a command runs in"""
-OF_THIS_TREE = ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
-"""for scripts of this tree, in any folder"""
 PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
 """the module whose `main` a program's entry point calls"""
 IMPORTED = {
@@ -38,6 +36,14 @@ IMPORTED = {
 """what each helper has imported: those of the programs import more of it later, if it is there"""
 SCRIPTS = {"train": "torch", "embed_pairs": "transformers", "fetch_lm": "transformers", "train_lm": "transformers"}
 """scripts that load much, and the helper that has it"""
+
+
+def with_source(tree: Path) -> dict[str, str]:
+    """The environment for scripts of a tree, in any folder."""
+    return ENVIRONMENT | {"PYTHONPATH": str(tree / "src")}
+
+
+OF_THIS_TREE = with_source(Path(__file__).parents[1])
 
 
 @functools.cache
@@ -65,6 +71,12 @@ def run(
         process.stdin.flush()
         status = int(process.stdout.readline())
         return subprocess.CompletedProcess(command, status, *(Path(file).read_text() for file in files))
+
+
+def start(command: list[str], folder: Path, environment: dict[str, str] = ENVIRONMENT) -> subprocess.Popen:
+    """Start a `python …` command as usual, in a process that may be killed; its errors can be read."""
+    command = [sys.executable, *command[1:]]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def serve(kind: str) -> dict:
