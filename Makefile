@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= all
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format install help verify why track pull
+.PHONY: run test lint format install help generated verify why track pull
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,17 +26,20 @@ format: $(VENV)/dev ## mend style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
+generated: install ## write what is made from the code: config/schema.json, the table of metrics in docs/file-formats.md
+	$(BIN)/python -m shiftscope.config.generated
+
 verify: install ## list results that are absent, changed or older than what they are made of
-	@$(BIN)/python -m shiftscope.sharing verify
+	@$(BIN)/python -m shiftscope.workflow.sharing verify
 
 why: install ## say why a result would be made again: make why NODE=results/tables/table_a6.md
-	@$(BIN)/python -m shiftscope.sharing why $(NODE)
+	@$(BIN)/python -m shiftscope.workflow.sharing why $(NODE)
 
 track: install ## give DVC and git what was made; then: git commit, dvc push, git push
-	@$(BIN)/python -m shiftscope.sharing track
+	@$(BIN)/python -m shiftscope.workflow.sharing track
 
 pull: install ## merge and fetch what others shared; TARGET=table_a2: only what that table is made of
-	@$(BIN)/python -m shiftscope.sharing pull $(TARGET)
+	@$(BIN)/python -m shiftscope.workflow.sharing pull $(TARGET)
 
 install: $(VENV)/installed ## make the environment
 

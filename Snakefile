@@ -5,38 +5,46 @@
 
 
 include: "rules/common.smk"
-include: "rules/corpus.smk"
-include: "rules/lm.smk"
+include: "rules/corpora.smk"
+include: "rules/lms.smk"
 include: "rules/pairs.smk"
+include: "rules/embeddings.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/vectors.smk"
 include: "rules/behaviour.smk"
-include: "rules/aggregate.smk"
+include: "rules/tables.smk"
 include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
-        "results/metrics.parquet",
-        "results/metrics.json",
-        vectors_wanted("safetensors"),
-        [f"results/{name.split('_')[0]}s/{name}.{suffix}" for name in RUN for suffix in ("md", "csv")],
+        report=paths.REPORT,
+        metrics=[paths.METRICS, paths.MEANS],
+        vectors=vectors_wanted(paths.VECTORS),
+        tables=[entry_file(name, ending) for name in RUN for ending in ("md", "csv")],
     message:
-        "done: open results/report/index.html"
+        f"done: open {paths.REPORT}"
 
 
 rule embeddings:
     input:
-        [EMBEDDINGS.format(lm=lm, dataset=dataset) + "manifest.json" for lm, dataset in CONFIG.sources()],
+        manifests=[paths.EMBEDDINGS_MANIFEST.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.trained_on()],
     message:
         "all embeddings are there"
 
 
 rule models:
     input:
-        [of_each(*source, lambda *key: models_of(*key, ".json")) for source in CONFIG.sources()],
+        sidecars=[trained_on(*place, paths.MODELS_SIDECAR) for place in STUDY.trained_on()],
     message:
         "all models are there"
+
+
+rule report:
+    input:
+        report=paths.REPORT,
+    message:
+        f"{paths.REPORT} is there"

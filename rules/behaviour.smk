@@ -1,16 +1,13 @@
 # What steering does to a language model's answers: one part of the long-form table beside the evaluation's.
 
 
-def vectors_used(w, file):
-    return [
-        VECTORS.format(lm=w.lm, dataset=w.dataset, variant=variant) + file
-        for variant in CONFIG.steered(w.lm, w.dataset)
-    ]
+def vectors_used(pattern):
+    """Files of the vectors that steer."""
+    return lambda w: expand(pattern, lm=w.lm, dataset=w.dataset, variant=STUDY.steered(w.lm, w.dataset))
 
 
 def behaviour_slice(w):
-    lm, entry, asked = CONFIG.lms[w.lm], CONFIG.pairs[w.dataset], CONFIG.behaviour[w.dataset]
-    digest = {"file_sha256": DIGESTS[w.dataset]} if w.dataset in DIGESTS else {}
+    lm, entry, asked = STUDY.lms[w.lm], STUDY.pairs[w.dataset], STUDY.behaviour[w.dataset]
     return json_of(
         lm=w.lm,
         dataset=w.dataset,
@@ -19,30 +16,30 @@ def behaviour_slice(w):
         dtype=lm.dtype,
         batch_tokens=lm.batch_tokens,
         behaviour=asked.model_dump(mode="json", exclude={"variants", "neutral"}),
-        **digest,
+        file_sha256=DIGESTS.get(w.dataset),
     )
 
 
-rule behaviour:
+rule measure_behaviour:
     input:
-        own_file,
-        embeddings=ancient(EMBEDDINGS + "embeddings.safetensors"),
-        manifest=EMBEDDINGS + "manifest.json",
-        lm_manifest="results/lms/{lm}/manifest.json",
-        vectors=ancient(lambda w: vectors_used(w, "steering_vectors.safetensors")),
-        others=ancient(lambda w: vectors_used(w, "other_seeds.safetensors")),
-        about=lambda w: vectors_used(w, "steering_vectors.json"),
-        neutral=lambda w: str(CONFIG.behaviour[w.dataset].neutral),
-        code=lambda w: code("behaviour.py", f"shiftscope.pairs.{CONFIG.pairs[w.dataset].kind}"),
+        own=own_file,
+        embeddings=ancient(paths.EMBEDDINGS),
+        manifest=paths.EMBEDDINGS_MANIFEST,
+        lm_manifest=paths.LM,
+        vectors=ancient(vectors_used(paths.VECTORS)),
+        others=ancient(vectors_used(paths.OTHER_VECTORS)),
+        about=vectors_used(paths.VECTORS_ABOUT),
+        neutral=lambda w: str(STUDY.behaviour[w.dataset].neutral),
+        modules=lambda w: modules_of("measure_behaviour.py", kinds.module_of("pairs", STUDY.pairs[w.dataset].kind)),
     output:
-        part=BEHAVIOUR,
+        part=paths.BEHAVIOUR,
     log:
-        "results/logs/behaviour/{lm}/{dataset}.log",
+        log_of("measure_behaviour", "{lm}/{dataset}"),
     benchmark:
-        "results/benchmarks/behaviour/{lm}/{dataset}.tsv"
+        benchmark_of("measure_behaviour", "{lm}/{dataset}")
     wildcard_constraints:
-        lm=one_of(CONFIG.lms),
-        dataset=one_of(CONFIG.behaviour),
+        lm=one_of(STUDY.lms),
+        dataset=one_of(STUDY.behaviour),
     threads: 1
     resources:
         mem_mb=4000,
@@ -51,7 +48,7 @@ rule behaviour:
     message:
         "behaviour of {wildcards.lm} on {wildcards.dataset}, unsteered and steered"
     shell:
-        "{PYTHON} {input.code[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
         " --lm-manifest {input.lm_manifest} --vectors {input.vectors} --others {input.others} --about {input.about}"
-        " --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --code {input.code}"
+        " --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
         " --threads {threads} --log {log}"

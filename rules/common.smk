@@ -14,26 +14,30 @@ sys.path.insert(0, str(ROOT / "src"))
 # scripts import the package of this clone, whichever clone the environment was installed from
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
-from shiftscope import provenance
-from shiftscope.code import code_of
-from shiftscope.config import AT, MAPPED, TRAINED, UNTRAINED, read_config, seeds_of
+from shiftscope import kinds
+from shiftscope.config.read import read_config
+from shiftscope.config.sections import seeds_of
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import canonical_json
-from shiftscope.inputs import user_file_digest
-from shiftscope.pairs._words import word_files
 from shiftscope.report.page import TEMPLATES
-from shiftscope.tables import catalogue
+from shiftscope.tables import base as catalogue
+from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.word_lists import word_files
+from shiftscope.workflow import paths, provenance
+from shiftscope.workflow.digests import user_file_digest
+from shiftscope.workflow.imports import code_of
+from shiftscope.workflow.paths import benchmark_of, entry_file, lm_of, log_of
 
 # the interpreter that runs Snakemake runs the scripts too; formatted into commands, so it is no reason to rerun
 PYTHON = shlex.quote(sys.executable)
 
 # `--configfile X` replaces whole sections of config.yaml, `--config seeds=…` one; nothing is merged more deeply
 try:
-    CONFIG = read_config(ROOT / "config.yaml", workflow.overwrite_configfiles, workflow.config_settings.config)
+    STUDY = read_config(ROOT / "config.yaml", workflow.overwrite_configfiles, workflow.config_settings.config)
     DIGESTS = {
-        name: user_file_digest(entry.params.path, f"pairs.{name}.path")
-        for name, entry in CONFIG.pairs.items()
-        if getattr(entry.params, "path", None)
+        name: user_file_digest(entry.params.user_file, f"pairs.{name}.path")
+        for name, entry in STUDY.pairs.items()
+        if entry.params.user_file
     }
 except ShiftScopeError as error:
     raise WorkflowError(str(error)) from None
@@ -44,14 +48,6 @@ if workflow.is_main_process:
         provenance.restore()
     except ShiftScopeError as error:
         raise WorkflowError(str(error)) from None
-
-EMBEDDINGS = "results/embeddings/{lm}/{dataset}/"
-MODELS = "results/models/{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}"
-SELECTION = "results/selection/{lm}/{dataset}/codes_{codes}/{variant}.json"
-PART = "results/parts/{lm}/{dataset}.parquet"
-BEHAVIOUR = "results/parts/{lm}/behaviour/{dataset}.parquet"
-TRANSFER = "results/parts/{lm}/_transfer.parquet"  # no dataset's name begins so
-VECTORS = "results/vectors/{lm}/{dataset}/{variant}/"
 
 
 wildcard_constraints:
@@ -64,7 +60,7 @@ wildcard_constraints:
     figure=r"figure_\w+",
 
 
-READ = [lm for lm in CONFIG.lms if CONFIG.lms[lm].kind != MAPPED]  # the others' embeddings are made from theirs
+READ = [lm for lm in STUDY.lms if STUDY.lms[lm].kind != MAPPED]  # the others' embeddings are made from theirs
 
 
 def one_of(names):
@@ -75,9 +71,20 @@ def one_of(names):
     return f"(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?=/|[.](?:log|tsv|parquet|json)$|$)"
 
 
-def code(script, *modules):
+def rule_name(rule, *names):
+    """The name of a rule that is there once for some names of the config, as a profile or `--set-resources` can have it."""
+    name = "_".join([rule, *(re.sub(r"\W", "_", one) for one in names)])
+    alike = sum(used == name or used.startswith(f"{name}__") for used in RULE_NAMES)  # a-b and a.b
+    RULE_NAMES.append(f"{name}__{alike + 1}" if alike else name)
+    return RULE_NAMES[-1]
+
+
+RULE_NAMES = []
+
+
+def modules_of(script, *named):
     """The script first, then every project file that it or a module imported by name loads: inputs of its rule."""
-    files = code_of(ROOT / "scripts" / script, list(modules), ROOT / "src")
+    files = code_of(ROOT / "scripts" / script, list(named), ROOT / "src")
     return [str(file.relative_to(ROOT)) for file in files]
 
 
@@ -86,45 +93,56 @@ def json_of(**slice):
     return canonical_json(slice)
 
 
-def variant_module(w):
-    return f"shiftscope.variants.{CONFIG.variants[w.variant].kind}"
+def words_of(entry):
+    """The word lists that an entry of `pairs` or `corpora` reads."""
+    return [str(file.relative_to(ROOT)) for file in word_files(entry.params.word_lists)]
 
 
-def models_of(lm, dataset, codes, variant, suffix):
-    """Files of all seed blocks of a variant."""
-    blocks = CONFIG.blocks_of(variant)
-    return expand(MODELS + suffix, lm=lm, dataset=dataset, codes=codes, variant=variant, block=blocks)
+def models_of(lm, dataset, codes, variant, pattern):
+    """Files of all seed blocks of a variant, by the pattern of weights or sidecars."""
+    blocks = STUDY.blocks_of(variant)
+    return expand(pattern, lm=lm, dataset=dataset, codes=codes, variant=variant, block=blocks)
 
 
-def of_each(lm, dataset, pattern):
-    """`pattern` (a function of lm, dataset, codes, variant) over everything trained on one dataset and LM."""
+def trained_on(lm, dataset, pattern):
+    """Files of everything that is trained on one dataset and LM, by the pattern of weights or sidecars."""
     return [
         file
-        for codes in CONFIG.codes(lm, dataset)
-        for variant in CONFIG.variants_on(lm, dataset, codes)
-        for file in pattern(lm, dataset, codes, variant)
+        for codes in STUDY.codes(lm, dataset)
+        for variant in STUDY.variants_on(lm, dataset, codes)
+        for file in models_of(lm, dataset, codes, variant, pattern)
     ]
+
+
+def main_models(lm, dataset, variants, pattern):
+    """Files of some variants at the first code size: a dataset's own |V| unless its config says otherwise."""
+    codes = STUDY.codes(lm, dataset)[0]
+    return [file for variant in variants for file in models_of(lm, dataset, codes, variant, pattern)]
+
+
+def classes_of(variants):
+    """The modules of the classes of some variants."""
+    return [kinds.module_of("variants", kind) for kind in sorted({STUDY.variants[name].kind for name in variants})]
 
 
 def parts_of(kind):
     """Metric parts of one kind, a key of `catalogue.NEEDS`; those of language models come with their untrained twins."""
-    if kind == "behaviour":
-        around = [
-            PART.format(lm=lm, dataset=dataset)
-            for lm, dataset in CONFIG.sources_of("language")
-            if dataset in CONFIG.behaviour
-        ]
-        return around + [BEHAVIOUR.format(lm=lm, dataset=dataset) for lm, dataset in CONFIG.asked()]
     if kind == "transfer":
-        return [TRANSFER.format(lm=lm) for lm in CONFIG.lms if CONFIG.transfers(lm)]
-    return [PART.format(lm=lm, dataset=dataset) for lm, dataset in CONFIG.sources_of(kind)]
+        return [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
+    places = STUDY.needed_by("language" if kind == "behaviour" else kind)
+    if kind == "behaviour":
+        places = [place for place in places if place[1] in STUDY.behaviour]
+    parts = [paths.PART.format(lm=lm, dataset=dataset) for lm, dataset in places]
+    asked = STUDY.asked() if kind == "behaviour" else []
+    return parts + [paths.BEHAVIOUR.format(lm=lm, dataset=dataset) for lm, dataset in asked]
 
 
-def vectors_wanted(suffix):
+def vectors_wanted(pattern):
     """Steering vectors (or what describes them) of everything that is exported."""
     return [
-        VECTORS.format(lm=lm, dataset=dataset, variant=variant) + f"steering_vectors.{suffix}"
-        for lm, dataset, variant in CONFIG.exported()
+        pattern.format(lm=lm, dataset=dataset, variant=variant)
+        for lm, dataset in STUDY.exported()
+        for variant in STUDY.vectors_of(lm, dataset)
     ]
 
 

@@ -1,79 +1,79 @@
-# All metrics of one dataset on one language model, as one part of the long-form table.
-
-
-def kind_of(lm, dataset, codes, variant):
-    return [CONFIG.variants[variant].kind]
-
-
-def code_with(script, kinds):
-    """A script's code, and that of the kinds of variants that it reads."""
-    return code(script, *(f"shiftscope.variants.{kind}" for kind in sorted(set(kinds))))
+# The settings that UDR chooses and all metrics of one dataset on one language model, as one part of the long-form table.
 
 
 rule evaluate:
     input:
-        ancient(EMBEDDINGS + "embeddings.safetensors"),
-        manifest=EMBEDDINGS + "manifest.json",
-        weights=ancient(lambda w: of_each(w.lm, w.dataset, lambda *key: models_of(*key, ".safetensors"))),
-        sidecars=lambda w: of_each(w.lm, w.dataset, lambda *key: models_of(*key, ".json")),
-        selections=lambda w: of_each(w.lm, w.dataset, selections_of),
-        code=lambda w: code_with("evaluate.py", of_each(w.lm, w.dataset, kind_of)),
+        embeddings=ancient(paths.EMBEDDINGS),
+        manifest=paths.EMBEDDINGS_MANIFEST,
+        weights=ancient(lambda w: trained_on(w.lm, w.dataset, paths.MODELS)),
+        sidecars=lambda w: trained_on(w.lm, w.dataset, paths.MODELS_SIDECAR),
+        modules=lambda w: modules_of("evaluate.py", *classes_of(every_variant(w.lm, w.dataset))),
     output:
-        part=PART,
+        part=paths.PART,
+        selection=paths.SELECTION,
     log:
-        "results/logs/evaluate/{lm}/{dataset}.log",
+        log_of("evaluate", "{lm}/{dataset}"),
     benchmark:
-        "results/benchmarks/evaluate/{lm}/{dataset}.tsv"
+        benchmark_of("evaluate", "{lm}/{dataset}")
     threads: 1
     resources:
         mem_mb=2000,
     message:
-        "metrics of {wildcards.dataset} on {wildcards.lm}"
+        "settings and metrics of {wildcards.dataset} on {wildcards.lm}"
     shell:
-        "{PYTHON} {input.code[0]} --embeddings {input[0]} --manifest {input.manifest} --weights {input.weights}"
-        " --sidecars {input.sidecars} --selections {input.selections} --part {output.part}"
-        " --code {input.code} --threads {threads} --log {log}"
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
+        " --weights {input.weights} --sidecars {input.sidecars} --part {output.part} --selection {output.selection}"
+        " --modules {input.modules} --threads {threads} --log {log}"
+
+
+def every_variant(lm, dataset):
+    return [name for codes in STUDY.codes(lm, dataset) for name in STUDY.variants_on(lm, dataset, codes)]
 
 
 def transfer_datasets(w):
-    return sorted({name for both in CONFIG.transfers(w.lm) for name in both})
+    return sorted({name for both in STUDY.transfers(w.lm) for name in both})
 
 
-def of_each_transfer(pattern):
-    """`pattern` (a function of lm, dataset, codes, variant) over every dataset of a transfer at its main code size."""
+def of_transfers(pattern):
+    """A dataset's file, for every dataset of a transfer."""
+    return lambda w: expand(pattern, lm=w.lm, dataset=transfer_datasets(w))
+
+
+def models_of_transfers(pattern):
+    """Models of every dataset of a transfer at its main code size."""
     return lambda w: [
-        item
+        file
         for dataset in transfer_datasets(w)
-        for variant in CONFIG.variants_on(w.lm, dataset)
-        for item in pattern(w.lm, dataset, CONFIG.codes(w.lm, dataset)[0], variant)
+        for file in main_models(w.lm, dataset, STUDY.variants_on(w.lm, dataset), pattern)
     ]
 
 
 rule evaluate_transfer:
     input:
-        embeddings=ancient(
-            lambda w: expand(EMBEDDINGS + "embeddings.safetensors", lm=w.lm, dataset=transfer_datasets(w))
+        embeddings=ancient(of_transfers(paths.EMBEDDINGS)),
+        manifests=of_transfers(paths.EMBEDDINGS_MANIFEST),
+        pairs=ancient(of_transfers(paths.PAIRS)),
+        weights=ancient(models_of_transfers(paths.MODELS)),
+        sidecars=models_of_transfers(paths.MODELS_SIDECAR),
+        selections=of_transfers(paths.SELECTION),
+        modules=lambda w: modules_of(
+            "evaluate_transfer.py",
+            *classes_of(name for dataset in transfer_datasets(w) for name in STUDY.variants_on(w.lm, dataset)),
         ),
-        manifests=lambda w: expand(EMBEDDINGS + "manifest.json", lm=w.lm, dataset=transfer_datasets(w)),
-        pairs=ancient(lambda w: expand("results/pairs/{dataset}/pairs.parquet", dataset=transfer_datasets(w))),
-        weights=ancient(of_each_transfer(lambda *key: models_of(*key, ".safetensors"))),
-        sidecars=of_each_transfer(lambda *key: models_of(*key, ".json")),
-        selections=of_each_transfer(selections_of),
-        code=lambda w: code_with("evaluate_transfer.py", of_each_transfer(kind_of)(w)),
     output:
-        part=TRANSFER,
+        part=paths.TRANSFER,
     log:
-        "results/logs/evaluate_transfer/{lm}.log",
+        log_of("evaluate_transfer", "{lm}"),
     benchmark:
-        "results/benchmarks/evaluate_transfer/{lm}.tsv"
+        benchmark_of("evaluate_transfer", "{lm}")
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        slice=lambda w: json_of(transfers=CONFIG.transfers(w.lm)),
+        slice=lambda w: json_of(transfers=STUDY.transfers(w.lm)),
     message:
         "steering between datasets on {wildcards.lm}"
     shell:
-        "{PYTHON} {input.code[0]} --embeddings {input.embeddings} --manifests {input.manifests} --pairs {input.pairs}"
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifests {input.manifests} --pairs {input.pairs}"
         " --weights {input.weights} --sidecars {input.sidecars} --selections {input.selections} --part {output.part}"
-        " --params {params.slice:q} --code {input.code} --threads {threads} --log {log}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

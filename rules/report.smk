@@ -1,33 +1,31 @@
 # The report: one self-contained page.
 
-RUN = CONFIG.tables + CONFIG.figures
+RUN = STUDY.tables + STUDY.figures
 
 
-def numbers_of(name):
-    return f"results/{name.split('_')[0]}s/{name}.parquet"
-
-
-rule report:
+rule make_report:
     input:
-        tables=[numbers_of(name) for name in RUN],
-        figures=[f"results/figures/{name}.svg" for name in CONFIG.figures],
-        vectors=vectors_wanted("json"),
-        code=code("report.py", *(f"shiftscope.tables.{name}" for name in RUN)),
+        tables=[entry_file(name, "parquet") for name in RUN],
+        figures=[entry_file(name, "svg") for name in STUDY.figures],
+        vectors=vectors_wanted(paths.VECTORS_ABOUT),
+        modules=modules_of("make_report.py", *(kinds.module_of("tables", name) for name in RUN)),
         templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:
-        report="results/report/index.html",
-        run="results/run.json",
+        report=paths.REPORT,
+        run=paths.RUN,
     log:
-        "results/logs/report.log",
+        log_of("make_report", "all"),
     benchmark:
-        "results/benchmarks/report.tsv"
+        benchmark_of("make_report", "all")
+    threads: 1
     resources:
         mem_mb=1000,
     params:
-        slice=lambda w: CONFIG.resolved,
+        slice=lambda w: STUDY.resolved,
+        benchmarks=str(paths.BENCHMARKS),
     message:
         "report"
     shell:
-        "{PYTHON} {input.code[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
-        " --config {params.slice:q} --report {output.report} --run {output.run} --benchmarks results/benchmarks"
-        " --code {input.code} --log {log}"
+        "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
+        " --config {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks}"
+        " --modules {input.modules} --log {log}"

@@ -2,22 +2,23 @@
 
 
 def synthetic_slice(w):
-    entry = CONFIG.synthetic[w.dataset]
+    entry = STUDY.synthetic[w.dataset]
     return json_of(dataset=w.dataset, kind=entry.kind, params=entry.dump)
 
 
 rule make_synthetic:
     input:
-        code=lambda w: code("make_synthetic.py", f"shiftscope.synthetic.{CONFIG.synthetic[w.dataset].kind}"),
+        modules=lambda w: modules_of("make_synthetic.py", kinds.module_of("synthetic", STUDY.synthetic[w.dataset].kind)),
     output:
-        embeddings="results/embeddings/synthetic/{dataset}/embeddings.safetensors",
-        manifest="results/embeddings/synthetic/{dataset}/manifest.json",
+        embeddings=paths.EMBEDDINGS.replace("{lm}", SYNTHETIC),
+        manifest=paths.EMBEDDINGS_MANIFEST.replace("{lm}", SYNTHETIC),
     log:
-        "results/logs/make_synthetic/{dataset}.log",
+        log_of("make_synthetic", "{dataset}"),
     benchmark:
-        "results/benchmarks/make_synthetic/{dataset}.tsv"
+        benchmark_of("make_synthetic", "{dataset}")
     wildcard_constraints:
-        dataset=one_of(CONFIG.synthetic),
+        dataset=one_of(STUDY.synthetic),
+    threads: 1
     resources:
         mem_mb=1000,
     params:
@@ -25,5 +26,5 @@ rule make_synthetic:
     message:
         "synthetic pairs {wildcards.dataset}"
     shell:
-        "{PYTHON} {input.code[0]} --embeddings {output.embeddings} --manifest {output.manifest}"
-        " --params {params.slice:q} --code {input.code} --log {log}"
+        "{PYTHON} {input.modules[0]} --embeddings {output.embeddings} --manifest {output.manifest}"
+        " --params {params.slice:q} --modules {input.modules} --log {log}"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shiftscope.evaluation.parts import SCHEMA, means_by_name, read_parts
 from shiftscope.files import atomic, write_json
-from shiftscope.job import run
-from shiftscope.parts import SCHEMA, means_by_name, read_parts
+from shiftscope.workflow.job import run
 
 
 def main(parts: list[Path], metrics: Path, means: Path) -> None:

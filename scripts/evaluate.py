@@ -1,25 +1,23 @@
-"""Measure every model of one dataset on one language model: one part of the long-form metrics."""
+"""Choose settings by UDR and measure every model of one dataset on one language model: one part of the long-form metrics."""
 
 from pathlib import Path
 
-from shiftscope.evaluation import evaluate, read_trained
-from shiftscope.files import read_json
-from shiftscope.job import run
-from shiftscope.parts import write_part
-from shiftscope.shifts import read_embeddings
+from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.parts import write_part
+from shiftscope.evaluation.selection import chosen, selections, write_selections
+from shiftscope.evaluation.shift_models import evaluate
+from shiftscope.pair_embeddings import read_embeddings
+from shiftscope.workflow.job import run
 
 
 def main(
-    embeddings: Path,
-    manifest: Path,
-    weights: list[Path],
-    sidecars: list[Path],
-    selections: list[Path],
-    part: Path,
+    embeddings: Path, manifest: Path, weights: list[Path], sidecars: list[Path], part: Path, selection: Path
 ) -> None:
-    data = read_embeddings(embeddings, read_json(manifest))
-    trained = read_trained(weights, sidecars, selections)[data.facts["dataset"]]
-    write_part(part, evaluate(data, trained))
+    data = read_embeddings(embeddings, manifest)
+    trained = read_trained(weights, sidecars)[data.facts["dataset"]]
+    found = selections(data, trained)
+    write_part(part, evaluate(data, chosen(trained, found)))
+    write_selections(selection, found)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from shiftscope.evaluation import read_trained, transfer_rows
-from shiftscope.files import read_json, read_parquet
-from shiftscope.job import run
-from shiftscope.parts import write_part
-from shiftscope.shifts import read_embeddings
+from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.parts import write_part
+from shiftscope.evaluation.selection import chosen, read_selections
+from shiftscope.evaluation.steering import TransferSlice, transfers
+from shiftscope.pair_embeddings import read_embeddings
+from shiftscope.workflow.job import run
 
 
 def main(
@@ -19,24 +18,13 @@ def main(
     sidecars: list[Path],
     selections: list[Path],
     part: Path,
-    params: dict,
+    params: TransferSlice,
 ) -> None:
-    """`params["transfers"]` lists `[dataset, other dataset]`; every dataset has one file in each of the first three lists."""
-
-    data = {
-        facts["dataset"]: read_embeddings(path, facts)
-        for path, facts in zip(embeddings, map(read_json, manifests), strict=True)
-    }
-    texts = {}
-    for dataset, path in zip(data, pairs, strict=True):
-        table = read_parquet(path, columns=["text_0", "text_1"])
-        texts[dataset] = np.array([table["text_0"].to_pylist(), table["text_1"].to_pylist()], object)
-    trained = read_trained(weights, sidecars, selections)
-    rows = []
-    for dataset, other in params["transfers"]:
-        new = ~np.isin(texts[other], texts[dataset]).any(0)
-        rows += transfer_rows(data[dataset], data[other], new, trained[dataset])
-    write_part(part, rows)
+    """Every dataset has one file in each of the first three lists and in `selections`."""
+    data = [read_embeddings(path, facts) for path, facts in zip(embeddings, manifests, strict=True)]
+    found = read_selections(selections)
+    trained = {name: chosen(models, found) for name, models in read_trained(weights, sidecars).items()}
+    write_part(part, transfers(params.transfers, data, pairs, trained))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Export steering vectors: the setting chosen by UDR, its medoid seed, with names, scales and where they come from."""
+"""Export steering vectors of every variant: the setting chosen by UDR, its medoid seed, with names, scales and origin."""
 
-import importlib
 from pathlib import Path
 
-from shiftscope.export import export_vectors
-from shiftscope.files import read_json, read_tensors, sha256_of, write_json
-from shiftscope.job import run
-from shiftscope.models import read_models
-from shiftscope.shifts import read_embeddings
+from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.selection import chosen, read_selections
+from shiftscope.pair_embeddings import read_embeddings
+from shiftscope.steering.vectors import ExportSlice, export_vectors
+from shiftscope.workflow.job import run
 
 
 def main(
@@ -15,17 +14,19 @@ def main(
     manifest: Path,
     weights: list[Path],
     sidecars: list[Path],
-    selections: list[Path],
-    vectors: Path,
-    others: Path,
-    about: Path,
+    selection: Path,
+    vectors: list[Path],
+    others: list[Path],
+    about: list[Path],
+    params: ExportSlice,
 ) -> None:
-    data = read_embeddings(embeddings, read_json(manifest))
-    models, facts = read_models(weights, sidecars)
-    variant = importlib.import_module(f"shiftscope.variants.{facts['kind']}")
-    chosen = read_json(selections[0])["chosen"] if selections else 0  # without a file there is one setting
-    export_vectors(data, variant, models, facts, chosen, vectors, others)
-    write_json(about, read_tensors(vectors)[1] | {"sha256": sha256_of(vectors)})
+    """`vectors`, `others` and `about` are in the order of the variants."""
+    data = read_embeddings(embeddings, manifest)
+    trained = read_trained(weights, sidecars)[data.facts["dataset"]]
+    by_name = {one.facts["variant"]: one for one in chosen(trained, read_selections([selection]))}
+    for variant, *files in zip(params.variants, vectors, others, about, strict=True):
+        one = by_name[variant]
+        export_vectors(data, one.facts, one.models, one.chosen, *files)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from shiftscope.corpora.base import write_corpus
-from shiftscope.job import run
+from shiftscope import kinds
+from shiftscope.corpora.base import CorpusSlice, write_corpus
+from shiftscope.workflow.job import run
 
 
-def main(documents: Path, manifest: Path, words: list[Path], params: dict) -> None:  # words are read by the grammar
-    write_corpus(params["corpus"], params["kind"], params["params"], documents, manifest)
+def main(documents: Path, manifest: Path, words: list[Path], params: CorpusSlice) -> None:  # words: read by the grammar
+    law = kinds.load("corpora", params.kind)(**params.params)
+    write_corpus(law, params.corpus, params.kind, documents, manifest)
 
 
 if __name__ == "__main__":

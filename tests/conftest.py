@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from clone import ROOT
+from helpers.clone import ROOT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

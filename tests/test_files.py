@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.clone import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftscope import inputs
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import (
     atomic,
@@ -25,8 +25,6 @@ from shiftscope.files import (
     write_tensors,
     write_text,
 )
-
-ROOT = Path(__file__).parents[1]
 
 
 def names_in(folder: Path) -> list[str]:
@@ -246,45 +244,3 @@ def test_the_digest_is_that_of_the_bytes(tmp_path):
     content = os.urandom(3_000_000)
     (tmp_path / "a").write_bytes(content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
-
-
-# --- the digest of a user's file
-
-
-@pytest.fixture
-def read_files(tmp_path, monkeypatch):
-    """Names of the files whose digest was computed and not taken from the cache."""
-    monkeypatch.chdir(tmp_path)
-    read = []
-    monkeypatch.setattr(inputs, "sha256_of", lambda path: (read.append(Path(path).name), sha256_of(path))[1])
-    return read
-
-
-def test_a_users_file_is_read_again_only_if_it_changed(tmp_path, read_files):
-    path = Path("pairs.csv")
-    path.write_text("a,b\n")
-    first = inputs.user_file_digest(path, "pairs.mine.path")
-    assert first == inputs.user_file_digest(path, "pairs.mine.path") == hashlib.sha256(b"a,b\n").hexdigest()
-    assert read_files == ["pairs.csv"]
-    os.utime(path, ns=(1, 1))
-    assert inputs.user_file_digest(path, "pairs.mine.path") == first  # touched: read again, the same
-    path.write_text("a,b,c\n")
-    assert inputs.user_file_digest(path, "pairs.mine.path") == hashlib.sha256(b"a,b,c\n").hexdigest()
-    assert read_files == ["pairs.csv"] * 3
-
-
-def test_a_damaged_cache_is_made_again(read_files):
-    Path("pairs.csv").write_text("a,b\n")
-    first = inputs.user_file_digest("pairs.csv", "pairs.mine.path")
-    inputs.CACHE.write_text("{")
-    assert inputs.user_file_digest("pairs.csv", "pairs.mine.path") == first
-    assert inputs.user_file_digest("pairs.csv", "pairs.mine.path") == first
-    assert read_files == ["pairs.csv"] * 2
-
-
-def test_a_users_file_that_cannot_be_read(tmp_path, read_files):
-    (tmp_path / "folder").mkdir()
-    for name, reason in (("nowhere.csv", "No such file or directory"), ("folder", "Is a directory")):
-        with pytest.raises(ShiftScopeError) as caught:
-            inputs.user_file_digest(name, "pairs.mine.path")
-        assert str(caught.value) == f"pairs.mine.path: cannot read {name} ({reason}): name a file that is there"

@@ -118,6 +118,17 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def check_sha256(file: Path, expected: str, what: str, fix: str) -> None:
+    """Compare a file's sha256 with the configured one.
+
+    Raises:
+        ShiftScopeError: they differ; names both.
+    """
+    found = sha256_of(file)
+    if found != expected:
+        raise ShiftScopeError(f"{what} has sha256 {found}, but the config says {expected}: {fix}")
+
+
 def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write named numpy arrays of any shape as safetensors, atomically and with the same bytes for the same content.
 

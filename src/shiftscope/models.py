@@ -1,17 +1,24 @@
-"""Reading trained models back: one file holds a block of replicas, evaluation wants them one by one."""
+"""Trained models: one file holds a block of replicas, evaluation wants them one by one."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from shiftscope.files import read_json, read_tensors, sha256_of, write_json, write_tensors
-from shiftscope.metrics.correlation import varying
+
+
+class Replica(NamedTuple):
+    """One model of a block: the index of its setting, its data seed and its seed."""
+
+    setting: int
+    data_seed: int
+    seed: int
 
 
 class Model(NamedTuple):
-    """One replica: `setting` indexes the variant's settings; `arrays` are what its variant exported."""
+    """One trained replica: `arrays` are what its variant exported, `facts` what is known of its training."""
 
     setting: int
     data_seed: int
@@ -20,29 +27,43 @@ class Model(NamedTuple):
     facts: dict[str, float | None]
 
 
+class BlockFacts(TypedDict):
+    """What the models of a block have in common: its JSON, less `replicas` and `sha256` (docs/file-formats.md)."""
+
+    lm: str
+    dataset: str
+    codes: int
+    variant: str
+    kind: str
+    settings: list[dict[str, Any]]
+
+
 def alive(codes: np.ndarray, decoder: np.ndarray) -> np.ndarray:
     """Which codes are in use, bool `[k]`: root mean square above 1 % of the largest, and a direction that is not zero."""
     usage = np.sqrt(np.square(codes, dtype=np.float64).mean(0))
-    return (usage > 0.01 * usage.max()) & (np.linalg.norm(decoder, axis=1) > 0) & varying(codes)
+    return (usage > 0.01 * usage.max()) & (np.linalg.norm(decoder, axis=1) > 0) & (np.ptp(codes, axis=0) > 0)
 
 
-def write_models(weights: Path, sidecar: Path, models: list[Model], facts: dict[str, Any]) -> None:
+def write_models(weights: Path, sidecar: Path, models: list[Model], facts: BlockFacts) -> None:
     """Write a block: arrays stacked `[R, …]`, and beside them what each row is."""
     stacked = {name: np.stack([model.arrays[name] for model in models]) for name in models[0].arrays}
     write_tensors(weights, stacked)
-    replicas = [model._asdict() | model.facts for model in models]
-    for replica in replicas:
-        del replica["arrays"], replica["facts"]
+    replicas = [Replica(*model[:3])._asdict() | model.facts for model in models]
     write_json(sidecar, facts | {"replicas": replicas, "sha256": sha256_of(weights)})
 
 
-def read_models(weights: Iterable[Path], sidecars: Iterable[Path]) -> tuple[list[Model], dict[str, Any]]:
-    """All replicas of several blocks of one variant, ordered by setting, data seed, seed; and the blocks' common facts."""
+def read_facts(sidecar: Path) -> BlockFacts:
+    """What the models of a block have in common, without their arrays."""
+    found = read_json(sidecar)
+    return {name: found[name] for name in BlockFacts.__annotations__}
+
+
+def read_models(weights: Iterable[Path], sidecars: Iterable[Path]) -> list[Model]:
+    """All replicas of several blocks of one variant, ordered by setting, data seed and seed."""
     models = []
     for path, sidecar in zip(weights, sidecars, strict=True):
-        facts = read_json(sidecar)
         arrays, _ = read_tensors(path)
-        for row, replica in enumerate(facts.pop("replicas")):
-            key = (replica.pop("setting"), replica.pop("data_seed"), replica.pop("seed"))
+        for row, replica in enumerate(read_json(sidecar)["replicas"]):
+            key = Replica(*(replica.pop(name) for name in Replica._fields))
             models.append(Model(*key, {name: array[row] for name, array in arrays.items()}, replica))
-    return sorted(models, key=lambda model: model[:3]), facts
+    return sorted(models, key=lambda model: model[:3])

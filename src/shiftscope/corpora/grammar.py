@@ -17,27 +17,14 @@ from typing import Any
 
 from pydantic import Field
 
-from shiftscope.grammar import Case, Choice, Concept, Grammar, case, choice, words
-from shiftscope.pairs._words import read_words
-from shiftscope.schema import Strict
+from shiftscope.corpora.base import Corpus
+from shiftscope.generative.grammar import Case, Choice, Concept, Grammar, case, choice, words
+from shiftscope.word_lists import read_words
 
-WORD_LISTS = ("lang_1_1", "gender_1_1", "binary_2_2", "corr_2_1", "cat_135_3")
-"""files of `data/words` that the grammar reads"""
 LANGUAGES, GENDERS = ("english", "french", "german"), ("masculine", "feminine")
 TENSES, VALENCES, BULLETS = ("present", "past"), ("positive", "negative"), ("dash", "star")
-NULL = ("bullet",)
-"""concepts of which nothing follows"""
 LEANING = (0.2, 0.35, 0.5, 0.65, 0.8)
 """P(feminine) of professions whose word does not tell, one after the other down the list"""
-
-
-class Params(Strict):
-    """`documents` are about 8 words long; `noise` is the share of verbs after "red round lamp" that belong to nothing."""
-
-    documents: int = Field(200_000, ge=100)
-    seed: int = Field(0, ge=0)
-    noise: float = Field(0.05, gt=0, lt=1)
-
 
 # one column per language, in the order of LANGUAGES
 OUR = ("our", "notre", "unser")
@@ -196,16 +183,27 @@ def attributes() -> list[tuple[str, ...]]:
     return list(zip(*read_words("cat_135_3", ["color", "shape", "object"]), strict=True))
 
 
-def build(params: Params) -> Grammar:
-    """The grammar: concepts, all independent, and the document."""
-    names = {"language": LANGUAGES, "gender": GENDERS, "tense": TENSES, "valence": VALENCES, "bullet": BULLETS}
-    names |= dict(zip(("color", "shape", "object"), attributes(), strict=True))
-    weights = {"language": (0.5, 0.3, 0.2)}
-    concepts = {name: Concept(values, {(): weights.get(name, (1.0,) * len(values))}) for name, values in names.items()}
-    bullet = choice({(): 0.8, case("bullet", {"dash": "-", "star": "*"}): 0.2})
-    body = case("language", {
-        "english": Choice((0.4, 0.2, 0.4), (person(), thing(), phrase(params.noise))),
-        "french": Choice((0.6, 0.4), (person(), thing())),
-        "german": person(),
-    })  # fmt: skip
-    return Grammar(concepts, (bullet, body))
+class ShortDocuments(Corpus):
+    """`documents` are about 8 words long; `noise` is the share of verbs after "red round lamp" that belong to nothing."""
+
+    word_lists = ("lang_1_1", "gender_1_1", "binary_2_2", "corr_2_1", "cat_135_3")
+    null = ("bullet",)
+
+    documents: int = Field(200_000, ge=100)
+    noise: float = Field(0.05, gt=0, lt=1)
+
+    def build(self) -> Grammar:
+        """The grammar: concepts, all independent, and the document."""
+        names = {"language": LANGUAGES, "gender": GENDERS, "tense": TENSES, "valence": VALENCES, "bullet": BULLETS}
+        names |= dict(zip(("color", "shape", "object"), attributes(), strict=True))
+        weights = {"language": (0.5, 0.3, 0.2)}
+        concepts = {
+            name: Concept(values, {(): weights.get(name, (1.0,) * len(values))}) for name, values in names.items()
+        }
+        bullet = choice({(): 0.8, case("bullet", {"dash": "-", "star": "*"}): 0.2})
+        body = case("language", {
+            "english": Choice((0.4, 0.2, 0.4), (person(), thing(), phrase(self.noise))),
+            "french": Choice((0.6, 0.4), (person(), thing())),
+            "german": person(),
+        })  # fmt: skip
+        return Grammar(concepts, (bullet, body))

@@ -1,24 +1,20 @@
-"""What the sources of language models share: finding one by its name, taking over a folder, and the manifest.
+"""What the sources of language models share: what one offers, taking over a folder, and the manifest."""
 
-A source is a file of this folder: it is known by its file name, `Params` is its part of the configuration, and
-`fetch(params, folder, *, downloads, of)` leaves an ordinary Hugging Face folder in the empty `folder` and returns
-what the manifest should say beyond the configuration. `downloads` keeps downloaded files between runs; `of` is the
-folder of the LM that this one is made from, None for most sources.
-"""
+from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import shutil
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict
 
+from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, sha256_of, write_json
+from shiftscope.kinds import Kind, Strict
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
@@ -28,25 +24,55 @@ SMALL_FILES = (
     "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "vocab.txt", "merges.txt", "*.model", "chat_template*",
 )  # fmt: skip
-_NOT_SOURCES = {"__init__", "base", "load", "mapped"}
 
 
-def kinds() -> list[str]:
-    """The names of all sources, in alphabetical order."""
-    return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _NOT_SOURCES)
+class Source(Kind):
+    """Where a language model, or embeddings that stand for one, come from: an entry's part of the config."""
 
 
-def source_of(kind: str) -> ModuleType:
-    """The module of the source called `kind`.
+class Fetched(Source):
+    """A source whose language model is fetched, not trained or computed here."""
 
-    Raises:
-        ShiftScopeError: there is no such source; names the nearest one.
-    """
-    if kind not in kinds():
-        near = difflib.get_close_matches(str(kind), kinds(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ShiftScopeError(f"source kind {kind!r} is unknown: {hint}Allowed: {', '.join(kinds())}")
-    return importlib.import_module(f"shiftscope.lms.{kind}")
+    @abstractmethod
+    def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
+        """Leave an ordinary Hugging Face folder in the empty `folder`.
+
+        Args:
+            folder: is filled.
+            downloads: keeps downloaded files between runs.
+            of: folder of the LM that this one is made from, None for most sources.
+
+        Returns:
+            what the manifest should say beyond the config; with `architecture` and sizes if they are known already.
+
+        Raises:
+            ShiftScopeError: the source cannot deliver; names the cause and the fix.
+        """
+
+
+class LmSlice(Strict):
+    """The slice of the config of a language model: its name, and its source with its kind."""
+
+    lm: str
+    source: dict[str, Any]
+
+
+class LmManifest(TypedDict, total=False):
+    """`manifest.json` of a language model (docs/file-formats.md)."""
+
+    lm: str
+    source: dict[str, Any]
+    untrained_of: str | None
+    seed: int | None
+    architecture: str
+    d_model: int
+    n_layers: int
+    vocabulary: int
+    files: dict[str, str]
+    corpus: str
+    corpus_sha256: str
+    quality: dict[str, dict[str, Any]]
+    loss: float
 
 
 def fetch_lm(lm: str, source: dict[str, Any], folder: Path, downloads: Path, of: Path | None) -> None:
@@ -60,15 +86,15 @@ def fetch_lm(lm: str, source: dict[str, Any], folder: Path, downloads: Path, of:
     from pydantic import ValidationError
 
     given = dict(source)
-    module = source_of(given.pop("kind", ""))
-    if not hasattr(module, "fetch"):
-        raise ShiftScopeError(f"LM {lm!r} is not fetched but trained: scripts/train_lm.py does it")
+    kind = kinds.load("lms", str(given.pop("kind", "")))
+    if not issubclass(kind, Fetched):
+        raise ShiftScopeError(f"LM {lm!r} is not fetched but made here: scripts/train_lm.py trains one")
     try:
-        params = module.Params.model_validate(given)
+        checked = kind.model_validate(given)
     except ValidationError as error:
         raise ShiftScopeError(f"source of LM {lm!r}: {error}") from error
     with fresh(folder) as partial:
-        facts = module.fetch(params, partial, downloads=downloads, of=of)
+        facts = checked.fetch(partial, downloads=downloads, of=of)
         finish(lm, source, partial, folder, facts)
 
 
@@ -86,7 +112,13 @@ def fresh(folder: Path) -> Iterator[Path]:
 
 def finish(lm: str, source: dict[str, Any], partial: Path, folder: Path, facts: dict[str, Any]) -> None:
     """Move what was made in `partial` to `folder`, and write the manifest, with `facts`, last."""
-    manifest = {"lm": lm, "source": source, "untrained_of": None, "seed": None, **facts, **describe(partial)}
+    manifest: LmManifest = {
+        "lm": lm,
+        "source": source,
+        "untrained_of": None,
+        "seed": None,
+        **(facts if "architecture" in facts else facts | describe(partial)),
+    }
     install(partial, folder)
     manifest["files"] = {file.name: sha256_of(file) for file in files_of(folder)}
     write_json(folder / MANIFEST, manifest)
@@ -217,7 +249,7 @@ def install(partial: Path, folder: Path) -> None:
         (partial / CHECKPOINTS).replace(folder / CHECKPOINTS)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> LmManifest:
     """The manifest of the language model in `folder`.
 
     Raises:
@@ -238,14 +270,3 @@ def quiet_libraries() -> None:
 
     disable_progress_bars()
     logging.disable_progress_bar()
-
-
-def check_sha256(file: Path, expected: str, what: str, fix: str) -> None:
-    """Compare a file's sha256 with the configured one.
-
-    Raises:
-        ShiftScopeError: they differ; names both.
-    """
-    found = sha256_of(file)
-    if found != expected:
-        raise ShiftScopeError(f"{what} has sha256 {found}, but the config says {expected}: {fix}")

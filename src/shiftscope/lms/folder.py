@@ -3,21 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from shiftscope.lms.base import adopt
-from shiftscope.schema import Strict
+from shiftscope.lms.base import Fetched, adopt
 
 
-class Params(Strict):
+class Folder(Fetched):
     """`path`: the folder, with config, tokenizer and safetensors weights."""
 
     path: str
 
+    def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
+        """Link the weights of `self.path` into `folder` and copy its small files.
 
-def fetch(params: Params, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
-    """Link the weights of `params.path` into `folder` and copy its small files.
-
-    Raises:
-        ShiftScopeError: the folder is absent or lacks something.
-    """
-    adopt(Path(params.path).expanduser(), folder)
-    return {}
+        Raises:
+            ShiftScopeError: the folder is absent or lacks something.
+        """
+        adopt(Path(self.path).expanduser(), folder)
+        return {}

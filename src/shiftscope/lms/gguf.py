@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.lms.base import check_sha256, quiet_libraries
-from shiftscope.schema import Strict
+from shiftscope.files import check_sha256
+from shiftscope.lms.base import Fetched, quiet_libraries
 
 logger = logging.getLogger(__name__)
 DAMAGED = (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error)
@@ -22,26 +22,25 @@ HEADER = 64 << 20
 """bytes at the beginning of a file that hold its metadata and the names of its tensors"""
 
 
-class Params(Strict):
+class Gguf(Fetched):
     """`path`: the GGUF file; `sha256`: its digest, checked if given."""
 
     path: str
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
+    def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
+        """Convert the file into `folder`.
 
-def fetch(params: Params, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
-    """Convert the file into `folder`.
-
-    Raises:
-        ShiftScopeError: the file is absent, not the expected one, truncated, or of an unknown architecture.
-    """
-    file = Path(params.path).expanduser()
-    if not file.is_file():
-        raise ShiftScopeError(f"{file} is not a file: give the path of a GGUF file")
-    if params.sha256:
-        check_sha256(file, params.sha256, str(file), "fetch the file again, or correct sha256")
-    convert(file, folder)
-    return {}
+        Raises:
+            ShiftScopeError: the file is absent, not the expected one, truncated, or of an unknown architecture.
+        """
+        file = Path(self.path).expanduser()
+        if not file.is_file():
+            raise ShiftScopeError(f"{file} is not a file: give the path of a GGUF file")
+        if self.sha256:
+            check_sha256(file, self.sha256, str(file), "fetch the file again, or correct sha256")
+        convert(file, folder)
+        return {}
 
 
 def convert(file: Path, folder: Path) -> None:

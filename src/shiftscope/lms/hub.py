@@ -6,49 +6,47 @@ from typing import Any
 from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.lms.base import SMALL_FILES, WEIGHTS, adopt, quiet_libraries
-from shiftscope.schema import Strict
+from shiftscope.lms.base import SMALL_FILES, WEIGHTS, Fetched, adopt, quiet_libraries
 
 
-class Params(Strict):
+class Hub(Fetched):
     """`repo_id`: owner/name; `revision`: best a commit, since a branch moves."""
 
     repo_id: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
     revision: str = Field(min_length=1)
 
+    def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
+        """Download what is missing into the Hugging Face cache, link the weights from there and copy the small files.
 
-def fetch(params: Params, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
-    """Download what is missing into the Hugging Face cache, link the weights from there and copy the small files.
+        Returns:
+            The manifest's `source` with the `commit` that `revision` named.
 
-    Returns:
-        The manifest's `source` with the `commit` that `revision` named.
+        Raises:
+            ShiftScopeError: the repository is missing, gated, offline or has no safetensors weights.
+        """
+        quiet_libraries()
+        import huggingface_hub
 
-    Raises:
-        ShiftScopeError: the repository is missing, gated, offline or has no safetensors weights.
-    """
-    quiet_libraries()
-    import huggingface_hub
-
-    try:
-        found = huggingface_hub.snapshot_download(
-            params.repo_id, revision=params.revision, allow_patterns=[*WEIGHTS, *SMALL_FILES]
-        )
-    except (OSError, ValueError) as error:  # all errors of huggingface_hub are one or the other
-        raise ShiftScopeError(explain(params, error)) from error
-    snapshot = Path(found)
-    adopt(snapshot, folder)
-    return {"source": {"kind": "hub", **params.model_dump(), "commit": snapshot.name}}
+        try:
+            found = huggingface_hub.snapshot_download(
+                self.repo_id, revision=self.revision, allow_patterns=[*WEIGHTS, *SMALL_FILES]
+            )
+        except (OSError, ValueError) as error:  # all errors of huggingface_hub are one or the other
+            raise ShiftScopeError(explain(self, error)) from error
+        snapshot = Path(found)
+        adopt(snapshot, folder)
+        return {"source": {"kind": "hub", **self.model_dump(), "commit": snapshot.name}}
 
 
-def explain(params: Params, error: Exception) -> str:
+def explain(source: Hub, error: Exception) -> str:
     """One line for a failed download: the repository, the cause, the fix."""
     from huggingface_hub import constants, errors
 
-    repository = f"{params.repo_id} (revision {params.revision})"
+    repository = f"{source.repo_id} (revision {source.revision})"
     # what the Hub answered is the cause of the "not in the cache" that snapshot_download raises in the end
     cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
     if isinstance(cause, errors.GatedRepoError):
-        return f"{repository} is gated: ask for access at https://huggingface.co/{params.repo_id} and set HF_TOKEN"
+        return f"{repository} is gated: ask for access at https://huggingface.co/{source.repo_id} and set HF_TOKEN"
     if isinstance(cause, errors.RevisionNotFoundError):
         return f"{repository} has no such revision: use a commit, tag or branch of the repository"
     if isinstance(cause, errors.RepositoryNotFoundError):

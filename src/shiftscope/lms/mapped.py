@@ -12,17 +12,19 @@ An untrained twin of it does not exist, and no steering vectors are exported: th
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from shiftscope.schema import Strict
+from shiftscope.kinds import Strict
+from shiftscope.lms.base import Source
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Params(Strict):
+class Mapped(Source):
     """`of`: the language model whose embeddings are mapped; `law`, `condition` and `seed` of the map."""
 
     of: str
@@ -31,25 +33,49 @@ class Params(Strict):
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
-    def _condition(self) -> Params:
+    def _condition(self) -> Mapped:
         if (self.condition is None) == (self.law == "log_uniform"):
             raise ValueError("`condition` belongs to the law log_uniform, and that law needs it")
         return self
 
 
-def linear_map(d: int, params: Params) -> np.ndarray:
+def linear_map(d: int, source: Mapped) -> np.ndarray:
     """The map M `[d, d]` float64; an embedding z becomes M z."""
     import numpy as np
 
-    generator = np.random.default_rng(params.seed)
-    if params.law == "gaussian":
+    generator = np.random.default_rng(source.seed)
+    if source.law == "gaussian":
         return generator.normal(size=(d, d)) / np.sqrt(d)
     left, right = (np.linalg.qr(generator.normal(size=(d, d)))[0] for _ in range(2))
-    stretch = np.logspace(0, -np.log10(params.condition), d)
+    stretch = np.logspace(0, -np.log10(source.condition), d)
     return left * (stretch / np.sqrt(np.square(stretch).mean())) @ right.T
 
 
-def layer_name(layer: str, params: Params, condition: float) -> str:
+def layer_name(layer: str, source: Mapped, condition: float) -> str:
     """What stands for the layer in tables: where embeddings were read, and how they were mapped."""
     shown = f"{condition:.0f}" if condition >= 100 else f"{condition:.3g}"
-    return f"{layer}, mapped ({params.law}, seed {params.seed}, condition {shown})"
+    return f"{layer}, mapped ({source.law}, seed {source.seed}, condition {shown})"
+
+
+class MapSlice(Strict):
+    """The slice of the config of mapped embeddings."""
+
+    lm: str
+    dataset: str
+    map: Mapped
+
+
+def map_embeddings(law: Mapped, source: Path, source_manifest: Path, embeddings: Path, manifest: Path) -> None:
+    """Write the embeddings of `source` after the map; the manifest states the condition number that it has."""
+    import numpy as np
+
+    from shiftscope.files import read_json
+    from shiftscope.pair_embeddings import read_arrays, write_embeddings
+
+    facts, (arrays, about) = read_json(source_manifest), read_arrays(source)
+    matrix = linear_map(facts["shape"][2], law)
+    condition = float(np.linalg.cond(matrix))
+    for name in ("embedding_0", "embedding_1"):
+        arrays[name] = (arrays[name].astype(np.float64) @ matrix.T).astype(np.float32)
+    made = {"layer": layer_name(facts["layer"], law, condition), "map": law.model_dump() | {"condition": condition}}
+    write_embeddings(embeddings, manifest, arrays, {**facts, **made, "mapped_from": facts["sha256"]}, about | made)

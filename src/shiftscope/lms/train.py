@@ -3,12 +3,14 @@
 GPT-NeoX, the architecture of Pythia, small enough for one CPU core in minutes. Made by scripts/train_lm.py.
 """
 
+from __future__ import annotations
+
 from pydantic import Field, model_validator
 
-from shiftscope.schema import Strict
+from shiftscope.lms.base import Source
 
 
-class Params(Strict):
+class Train(Source):
     """Sizes and steps; a budget is in steps, never in seconds, so that a machine's speed changes nothing."""
 
     corpus: str
@@ -27,7 +29,7 @@ class Params(Strict):
     gate: float = Field(0.8, le=1, description="share of each concept's effect on the next token that must be learned")
 
     @model_validator(mode="after")
-    def _fits(self) -> "Params":
+    def _fits(self) -> Train:
         if self.d_model % (4 * self.n_heads):
             raise ValueError("d_model must be a multiple of 4 n_heads (a quarter of each head is rotated)")
         if sorted(set(self.checkpoints)) != self.checkpoints or any(step < 0 for step in self.checkpoints):

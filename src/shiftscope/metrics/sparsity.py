@@ -1,13 +1,23 @@
 """What a code costs and what it explains: error, sparsity and live codes on held-out shifts."""
 
-from types import ModuleType
-
 import numpy as np
 
-from shiftscope.variants.base import Arrays, codes_of, decode
+from shiftscope.metrics.base import Metric
+from shiftscope.variants.base import Arrays, Variant, codes_of, decode
+
+RECONSTRUCTION = Metric(
+    "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs.",
+    "seed", higher_is_better=False,
+)  # fmt: skip
+L0 = Metric("l0", "l0", "Codes above 1 % of their sample's norm, mean over held-out pairs.", "seed")
+L1 = Metric("l1", "l1", "Mean absolute code over its sample's norm, mean over held-out pairs.", "seed")
+LIVE_CODES = Metric("live_codes", "live_codes", "Codes that are not dead.", "seed")
+VIOLATION = Metric(
+    "violation", "violation", "Of the training constraint, positive if violated.", "seed", higher_is_better=False
+)
 
 
-def reconstruction_error(variant: ModuleType, arrays: Arrays, before: np.ndarray, after: np.ndarray) -> float:
+def reconstruction_error(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> float:
     """‖x - x̂‖² / ‖x‖² over the shifts of all pairs `[n, d]`, x being what the variant reconstructs (its `target`)."""
     goal = variant.target(arrays, after - before)
     output = decode(arrays, codes_of(variant, arrays, before, after))

@@ -8,6 +8,29 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shiftscope.metrics.base import Metric
+
+COSINE_PUBLISHED = Metric(
+    "cosine_published", "cosine, as published",
+    "Cosine between target and steered embedding with the best column chosen anew for every pair, as the authors' code "
+    "does it; choosing inflates it.",
+    "seed × concept", higher_is_better=True,
+)  # fmt: skip
+COSINE_PUBLISHED_SD = Metric(
+    "cosine_published_sd",
+    "cosine_published_sd",
+    "Standard deviation over pairs of `cosine_published`.",
+    "seed × concept",
+)
+COSINE_HELDOUT = Metric(
+    "cosine_heldout", "cosine, held out",
+    "Direction, sign and scale are chosen on one half of the single-concept pairs and scored on the other.",
+    "seed × concept", higher_is_better=True,
+)  # fmt: skip
+COSINE_HELDOUT_SD = Metric(
+    "cosine_heldout_sd", "cosine_heldout_sd", "Standard deviation over pairs of `cosine_heldout`.", "seed × concept"
+)
+
 
 class Score(NamedTuple):
     """Mean and standard deviation of the cosine over pairs, and how many pairs."""

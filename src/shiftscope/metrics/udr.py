@@ -5,9 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shiftscope.metrics.base import Metric
 from shiftscope.metrics.correlation import mcc_of_directions
 from shiftscope.models import Model
 
+UDR = Metric(
+    "udr", "UDR",
+    "Median over pairs of seeds of the MCC of their decoder directions; what settings are chosen by.",
+    "setting", higher_is_better=True,
+)  # fmt: skip
+UDR_CODES = Metric(
+    "udr_codes", "udr_codes", "The same of the MCC of their codes of held-out pairs.", "setting", higher_is_better=True
+)
 DECENT = 1.5
 """a setting is eligible if its error is at most this many times the smallest one's, plus `MARGIN`"""
 MARGIN = 0.05
@@ -33,7 +42,7 @@ def agreements(models: list[Model]) -> list[Agreement]:
     return found
 
 
-class Selection(NamedTuple):
+class Selected(NamedTuple):
     """Per setting: UDR, mean error, mean sparsity, whether eligible; and the chosen one."""
 
     udr: list[float | None]
@@ -43,7 +52,7 @@ class Selection(NamedTuple):
     chosen: int
 
 
-def select(models: list[Model], errors: list[float], sparsities: list[float], settings: int) -> Selection:
+def select(models: list[Model], errors: list[float], sparsities: list[float], settings: int) -> Selected:
     """Choose among settings with decent reconstruction the sparsest whose UDR is within a standard error of the highest.
 
     A few seeds do not tell close UDRs apart, so the one-standard-error rule of Breiman et al. (1984) is used: of settings
@@ -79,7 +88,7 @@ def select(models: list[Model], errors: list[float], sparsities: list[float], se
     equal = [setting for setting in candidates if (udr[setting] or 0.0) >= least]
     known = udr[equal[0]] is not None  # with one seed nothing is known of agreement, and the error decides
     chosen = min(equal, key=lambda setting: (round(sparsity[setting], 6) if known else 0, reconstruction[setting]))
-    return Selection(udr, reconstruction, sparsity, eligible, chosen)
+    return Selected(udr, reconstruction, sparsity, eligible, chosen)
 
 
 def udr_of(pairs: list[Agreement], setting: int) -> float | None:

@@ -1,7 +1,12 @@
-"""A question with right and wrong answers: what a dataset of questions offers beside its pairs."""
+"""A question with right and wrong answers, and what a dataset of questions offers beside its pairs."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from shiftscope.pairs.base import PairDataset, Rejected
 
 
 @dataclass(frozen=True)
@@ -12,3 +17,11 @@ class Question:
     """its place in the file, from 0, and its group among the pairs"""
     text: str
     answers: Mapping[str, Mapping[str, bool]]
+
+
+class QuestionDataset(PairDataset):
+    """Pairs of answers to questions, so that a steered language model's answers can be scored, too."""
+
+    @abstractmethod
+    def read_questions(self) -> tuple[list[Question], list[Rejected]]:
+        """The usable questions, and every question or answer that was left out, with its number from 1."""

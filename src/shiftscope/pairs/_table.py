@@ -14,7 +14,7 @@ from shiftscope.files import read_parquet
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """One row: its number from 1 at the first row after the header, its cells by column, or why it has none.
 
     Bytes that are no UTF-8 stand in a cell as the lone surrogates of Python's `surrogateescape`.
@@ -30,7 +30,7 @@ class Table:
     """The columns and the rows of a file."""
 
     columns: list[str]
-    rows: list[Row]
+    rows: list[FileRow]
 
 
 def read_table(path: Path) -> Table:
@@ -128,15 +128,15 @@ def _csv_rows(reader: Any, path: Path) -> Iterator[tuple[int, list[str] | str]]:
         number += 1
 
 
-def _csv_row(number: int, cells: list[str] | str, header: list[str]) -> Row:
+def _csv_row(number: int, cells: list[str] | str, header: list[str]) -> FileRow:
     if isinstance(cells, str):
-        return Row(number, {}, f"the row {cells}")
+        return FileRow(number, {}, f"the row {cells}")
     if not cells:
-        return Row(number, {}, "the row is blank")
+        return FileRow(number, {}, "the row is blank")
     if len(cells) != len(header):
         problem = f"the row has {len(cells)} cells, the header {len(header)}: quote texts that hold a comma"
-        return Row(number, dict(zip(header, cells, strict=False)), problem)
-    return Row(number, dict(zip(header, cells, strict=True)))
+        return FileRow(number, dict(zip(header, cells, strict=False)), problem)
+    return FileRow(number, dict(zip(header, cells, strict=True)))
 
 
 def _jsonl(path: Path) -> Table:
@@ -144,16 +144,16 @@ def _jsonl(path: Path) -> Table:
     return Table(list(dict.fromkeys(name for row in rows for name in row.cells)), rows)
 
 
-def _jsonl_row(number: int, line: str) -> Row:
+def _jsonl_row(number: int, line: str) -> FileRow:
     if not line.strip():
-        return Row(number, {}, "the row is blank")
+        return FileRow(number, {}, "the row is blank")
     try:
         cells = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        return Row(number, {}, f"the row is not JSON ({error})")
+        return FileRow(number, {}, f"the row is not JSON ({error})")
     if not isinstance(cells, dict):
-        return Row(number, {}, "the row is not a JSON object: write {...} with one key per column")
-    return Row(number, cells)
+        return FileRow(number, {}, "the row is not a JSON object: write {...} with one key per column")
+    return FileRow(number, cells)
 
 
 def _parquet(path: Path) -> Table:
@@ -164,7 +164,7 @@ def _parquet(path: Path) -> Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise ShiftScopeError(f"{path} is not a readable Parquet file ({error}): write it again") from error
     columns = {name: _parquet_cells(table[name]) for name in table.column_names}
-    rows = [Row(number, {name: cells[number - 1] for name, cells in columns.items()})
+    rows = [FileRow(number, {name: cells[number - 1] for name, cells in columns.items()})
             for number in range(1, table.num_rows + 1)]  # fmt: skip
     return Table(list(columns), rows)
 

@@ -1,7 +1,12 @@
-"""What every pair dataset shares: the pair, its true shift, the split by group and the random orientation."""
+"""What every pair dataset shares: its parameters, the pair and its true shift, and the file that pairs are written to."""
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
+
+import csv
+import io
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Formatter
@@ -10,22 +15,51 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.schema import Strict
+from shiftscope.files import atomic, sha256_of, write_json, write_text
+from shiftscope.kinds import Kind, Strict
+from shiftscope.vocabulary import SPLITS
 
-SPLITS = ("train", "test", "single")
+SHOWN = 200  # characters of a rejected text: enough to find it, too few to copy an over-long file
 
 
-class PairParams(Strict):
-    """What every pair dataset takes: a template, a seed, and the share of groups that is held out.
+class PairDataset(Kind):
+    """A dataset of text pairs: what every one takes (a template, a seed, the share of groups that is held out) and offers.
 
     A dataset is defined by its template as much as by its words: the vector is read at the last token.
     """
 
     placeholders: ClassVar[tuple[str, ...]] = ("text",)
+    """what a template must hold"""
+    n_varying: ClassVar[int | None] = None
+    """|V|, the code size if the config names none; None where only the user can say"""
+    word_lists: ClassVar[tuple[str, ...]] = ()
+    """files of `data/words` that it reads"""
 
     template: str
     seed: int = Field(0, ge=0)
     held_out: float = Field(0.4, gt=0, lt=1)
+
+    @abstractmethod
+    def build(self) -> Pairs:
+        """The pairs, split and turned.
+
+        Raises:
+            ShiftScopeError: its words or its file cannot be used; names the cause and the fix.
+        """
+
+    def concept_names(self) -> tuple[str, ...]:
+        """The steering concepts, as far as they are known before the pairs are made."""
+        return ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is known which concepts change in a pair."""
+        return True
+
+    @property
+    def user_file(self) -> Path | None:
+        """The user's own file that it reads, if it reads one."""
+        return None
 
     @field_validator("template")
     @classmethod
@@ -43,6 +77,15 @@ class PairParams(Strict):
         return template
 
 
+class PairsSlice(Strict):
+    """The slice of the config of a pair dataset; `file_sha256` is that of the user's own file, if it reads one."""
+
+    dataset: str
+    kind: str
+    params: dict[str, Any]
+    file_sha256: str | None = None
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two texts and the true concept shift δc from the first to the second.
@@ -55,7 +98,7 @@ class Pair:
     group: int
     shifts: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
-    def turned(self) -> "Pair":
+    def turned(self) -> Pair:
         """The same pair read from its other end."""
         shifts = {name: {column: -value for column, value in shift.items()} for name, shift in self.shifts.items()}
         return replace(self, text_0=self.text_1, text_1=self.text_0, shifts=shifts)
@@ -108,75 +151,84 @@ class Pairs:
         return max(len(pair.shifts[self.steering]) for rows in self.splits.values() for pair in rows)
 
 
-def kinds() -> list[str]:
-    """The pair datasets that exist: every module of this folder but `base` and those that begin with `_`."""
-    modules = (path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
-    return sorted(name for name in modules if name != "base")
-
-
-def shuffled(items: Iterable[Any], generator: random.Random) -> list[Any]:
-    """The items in a random order that only depends on `generator` and their number.
-
-    Sorts by `random()`, the one method whose numbers Python promises to keep from version to version.
-    """
-    return [item for _, _, item in sorted((generator.random(), place, item) for place, item in enumerate(items))]
-
-
-def held_out_groups(groups: Iterable[int], share: float, seed: int) -> set[int]:
-    """A random `share` of the distinct groups, at least one, and at least one left for training.
+def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Path, manifest: Path) -> None:
+    """Write the three files of the dataset called `dataset`, with the same bytes for the same content.
 
     Raises:
-        ShiftScopeError: there are fewer than two groups.
+        ShiftScopeError: a split that training or evaluation needs is empty.
     """
-    distinct = sorted(set(groups))
-    if len(distinct) < 2:
-        raise ShiftScopeError(
-            "all pairs belong to one group, so none can be held out: "
-            "give a `group` column with two or more values, or pairs that do not all share a text"
-        )
-    count = min(max(int(share * len(distinct) + 0.5), 1), len(distinct) - 1)
-    return set(shuffled(distinct, random.Random(f"held out {seed}"))[:count])
-
-
-def turn_half(pairs: Sequence[Pair], steering: str | None, seed: int, stream: str) -> list[Pair]:
-    """Turn a random half of the pairs round, half of those of each single concept; `stream` names the draw.
-
-    With a constant orientation and one concept the decoder bias absorbs the shift, and nothing is left to encode.
-    """
-    generator = random.Random(f"orientation {stream} {seed}")
-    places: dict[int, list[int]] = {}
-    for place, pair in enumerate(pairs):
-        places.setdefault(pair.single_change(steering)[0], []).append(place)
-    turned = set()
-    for concept in sorted(places):
-        # an odd number of pairs cannot be halved: the draw decides which side gets the odd one
-        first = int(generator.random() < 0.5)
-        turned.update(shuffled(places[concept], generator)[first::2])
-    return [pair.turned() if place in turned else pair for place, pair in enumerate(pairs)]
-
-
-def in_named_direction(pairs: Iterable[Pair], steering: str | None) -> list[Pair]:
-    """The pairs in which exactly one concept changes, each turned so that it changes with sign +1."""
-    signed = ((pair, pair.single_change(steering)[1]) for pair in pairs)
-    return [pair if sign > 0 else pair.turned() for pair, sign in signed if sign]
-
-
-def split_by_group(
-    pairs: Sequence[Pair], params: PairParams, steering: str | None = None, both_ways: bool = False
-) -> dict[str, list[Pair]]:
-    """Split the pairs by their groups: `train`, `test` (held out) and `single` (held out, one concept changes).
-
-    `pairs` holds each pair once. Train and test pairs are turned at random, or stand both ways if `both_ways`.
-    """
-    held_out = held_out_groups((pair.group for pair in pairs), params.held_out, params.seed)
-    sides = {
-        "train": [pair for pair in pairs if pair.group not in held_out],
-        "test": [pair for pair in pairs if pair.group in held_out],
+    rows = [(split, pair) for split in SPLITS for pair in built.splits[split]]
+    counts = Counter(split for split, _ in rows)
+    for split in ("train", "test"):
+        if not counts[split]:
+            raise ShiftScopeError(f"dataset {dataset} has no {split} pairs: give it more pairs or another `held_out`")
+    write_text(rejected, _rejected_csv(built.rejected))
+    _write_table(built, rows, pairs)
+    facts = {
+        **built.facts,
+        "dataset": dataset,
+        "kind": kind,
+        "n_varying": len(built.concepts) or None,
+        "max_changed": built.max_changed,
+        "template": built.template,
+        "split_unit": built.split_unit,
+        "concepts": built.concepts,
+        "truths": {name: list(columns) for name, columns in built.truths.items()},
+        "primary_truth": next(iter(built.truths), None),
+        "counts": {split: counts[split] for split in SPLITS},
+        "rejected": len(built.rejected),
+        "sha256": sha256_of(pairs),
     }
-    single = in_named_direction(sides["test"], steering)
-    for name, side in sides.items():
-        if both_ways:
-            sides[name] = [way for pair in side for way in (pair, pair.turned())]
-        else:
-            sides[name] = turn_half(side, steering, params.seed, name)
-    return {**sides, "single": single}
+    write_json(manifest, facts)
+
+
+def truth_matrix(pairs: list[Pair], name: str, columns: int) -> Any:
+    """The true shifts δc of the pairs under the truth `name`, float32 `[n, columns]`."""
+    import numpy as np
+
+    matrix = np.zeros((len(pairs), columns), np.float32)
+    for row, pair in enumerate(pairs):
+        for column, value in pair.shifts[name].items():
+            matrix[row, column] = value
+    return matrix
+
+
+def _write_table(built: Pairs, rows: list[tuple[str, Pair]], path: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pairs = [pair for _, pair in rows]
+    changes = [pair.single_change(built.steering) for pair in pairs]
+    columns = {
+        "text_0": pa.array([pair.text_0 for pair in pairs], pa.string()),
+        "text_1": pa.array([pair.text_1 for pair in pairs], pa.string()),
+        "split": pa.array([split for split, _ in rows], pa.string()),
+        "group": pa.array([pair.group for pair in pairs], pa.int64()),
+        "concept": pa.array([concept for concept, _ in changes], pa.int64()),
+        "sign": pa.array([sign for _, sign in changes], pa.int8()),
+    }
+    for name, names in built.truths.items():
+        matrix = truth_matrix(pairs, name, len(names))
+        ends = np.arange(len(pairs) + 1, dtype=np.int32) * len(names)
+        columns[f"truth.{name}"] = pa.ListArray.from_arrays(pa.array(ends), pa.array(matrix.ravel(), pa.float32()))
+    with atomic(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+
+
+def _rejected_csv(rejected: Sequence[Rejected]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["row", "reason", "text_0", "text_1"])
+    for one in rejected:
+        writer.writerow([one.row, one.reason, _shown(one.text_0), _shown(one.text_1)])
+    return written.getvalue()
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text, with bytes that were no UTF-8 as `\\xe9` and other lone surrogates as `\\ud800`."""
+    readable = "".join(
+        f"\\x{ord(character) - 0xDC00:02x}" if 0xDC80 <= ord(character) <= 0xDCFF else character for character in text
+    )
+    readable = readable.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return readable if len(readable) <= SHOWN else readable[:SHOWN] + "…"

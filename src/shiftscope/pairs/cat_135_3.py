@@ -9,27 +9,15 @@ A group is a combination of three values; training pairs hold training combinati
 import random
 from collections.abc import Iterator
 from itertools import combinations, product
-from typing import ClassVar
 
 from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.pairs._words import read_words
-from shiftscope.pairs.base import Pair, PairParams, Pairs, held_out_groups, in_named_direction, shuffled, turn_half
+from shiftscope.pairs._split import held_out_groups, in_named_direction, shuffled, turn_half
+from shiftscope.pairs.base import Pair, PairDataset, Pairs
+from shiftscope.word_lists import read_words
 
 ATTRIBUTES = ("color", "shape", "object")
-
-N_VARYING = 135
-
-
-class Params(PairParams):
-    """`n_pairs` counts train and test pairs together; `held_out` is the share of combinations and of these pairs."""
-
-    placeholders: ClassVar[tuple[str, ...]] = ATTRIBUTES
-
-    template: str = "The color is {color}, the shape is {shape}, the object is a {object}. In one word:"
-    held_out: float = Field(0.3, gt=0, lt=1)
-    n_pairs: int = Field(6000, ge=12)
 
 
 class Phrases:
@@ -78,30 +66,6 @@ class Phrases:
         return Pair(self.texts[first], self.texts[second], first, shifts)
 
 
-def build(params: Params) -> Pairs:
-    """Sampled pairs of phrases, and every held-out pair that differs in one attribute.
-
-    Raises:
-        ShiftScopeError: a split has too few combinations for the pairs that are asked for.
-    """
-    rows = read_words("cat_135_3", list(ATTRIBUTES))
-    phrases = Phrases([list(words) for words in zip(*rows, strict=True)], params.template)
-    held_out = held_out_groups(range(len(phrases.combinations)), params.held_out, params.seed)
-    sides = {
-        "train": [one for one in range(len(phrases.combinations)) if one not in held_out],
-        "test": sorted(held_out),
-    }
-    n_test = round(params.n_pairs * params.held_out)
-    splits = {}
-    for split, n_pairs in (("train", params.n_pairs - n_test), ("test", n_test)):
-        chosen = sample(phrases, sides[split], n_pairs, random.Random(f"pairs {split} {params.seed}"))
-        pairs = [phrases.pair(*two) for two in chosen]
-        splits[split] = turn_half(pairs, "contrast", params.seed, split)
-    near = (phrases.pair(*two) for two in combinations(sides["test"], 2) if phrases.changed(*two) == 1)
-    splits["single"] = in_named_direction(near, "contrast")
-    return Pairs(splits, params.template, "combination", phrases.truths(), "contrast")
-
-
 def sample(phrases: Phrases, side: list[int], n_pairs: int, generator: random.Random) -> Iterator[tuple[int, int]]:
     """Draw distinct unordered pairs of combinations, a third each with one, two and three changed attributes."""
     by_changed: dict[int, list[tuple[int, int]]] = {1: [], 2: [], 3: []}
@@ -115,3 +79,38 @@ def sample(phrases: Phrases, side: list[int], n_pairs: int, generator: random.Ra
                 f"attribute(s), but {wanted} are wanted: lower n_pairs or change held_out"
             )
         yield from shuffled(found, generator)[:wanted]
+
+
+class Cat1353(PairDataset):
+    """`n_pairs` counts train and test pairs together; `held_out` is the share of combinations and of these pairs."""
+
+    placeholders = ATTRIBUTES
+    n_varying = 135
+    word_lists = ("cat_135_3",)
+
+    template: str = "The color is {color}, the shape is {shape}, the object is a {object}. In one word:"
+    held_out: float = Field(0.3, gt=0, lt=1)
+    n_pairs: int = Field(6000, ge=12)
+
+    def build(self) -> Pairs:
+        """Sampled pairs of phrases, and every held-out pair that differs in one attribute.
+
+        Raises:
+            ShiftScopeError: a split has too few combinations for the pairs that are asked for.
+        """
+        rows = read_words("cat_135_3", list(ATTRIBUTES))
+        phrases = Phrases([list(words) for words in zip(*rows, strict=True)], self.template)
+        held_out = held_out_groups(range(len(phrases.combinations)), self.held_out, self.seed)
+        sides = {
+            "train": [one for one in range(len(phrases.combinations)) if one not in held_out],
+            "test": sorted(held_out),
+        }
+        n_test = round(self.n_pairs * self.held_out)
+        splits = {}
+        for split, n_pairs in (("train", self.n_pairs - n_test), ("test", n_test)):
+            chosen = sample(phrases, sides[split], n_pairs, random.Random(f"pairs {split} {self.seed}"))
+            pairs = [phrases.pair(*two) for two in chosen]
+            splits[split] = turn_half(pairs, "contrast", self.seed, split)
+        near = (phrases.pair(*two) for two in combinations(sides["test"], 2) if phrases.changed(*two) == 1)
+        splits["single"] = in_named_direction(near, "contrast")
+        return Pairs(splits, self.template, "combination", phrases.truths(), "contrast")

@@ -3,26 +3,28 @@
 Rows that cannot be used are listed by number with a reason; nothing is dropped silently. See docs/own-pairs.md.
 """
 
+from __future__ import annotations
+
 import logging
 import math
 import unicodedata
 from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from shiftscope.errors import ShiftScopeError
-from shiftscope.pairs._table import Row, Table, broken_byte, read_table
-from shiftscope.pairs.base import Pair, PairParams, Pairs, Rejected, split_by_group
+from shiftscope.errors import ShiftScopeError, nearest
+from shiftscope.pairs._split import split_by_group
+from shiftscope.pairs._table import FileRow, Table, broken_byte, read_table
+from shiftscope.pairs.base import Pair, PairDataset, Pairs, Rejected
 
 logger = logging.getLogger(__name__)
 FEWEST = 4  # usable rows: two groups to train on and two to test on, at the very least
 NAMED = 3  # rows that an error message quotes
 
 
-class Params(PairParams):
+class Own(PairDataset):
     """The file and the names of its columns.
 
     `group` names what must not be split between train and test; `concepts` are the columns of shifts, usually -1, 0
@@ -38,40 +40,53 @@ class Params(PairParams):
     max_characters: int = Field(4000, ge=1)
 
     @model_validator(mode="after")
-    def _columns_differ(self) -> "Params":
+    def _columns_differ(self) -> Own:
         """Refuse one column in two roles."""
-        repeated = [name for name, count in Counter(self.columns).items() if count > 1]
+        repeated = [name for name, count in Counter(self._columns).items() if count > 1]
         if repeated:
             raise ValueError(f"column {repeated[0]!r} is named twice among text_0, text_1, group and concepts")
         return self
 
     @property
-    def columns(self) -> list[str]:
+    def _columns(self) -> list[str]:
         """Every column that the file must have."""
         return [self.text_0, self.text_1, *([self.group] if self.group else []), *self.concepts]
 
+    def concept_names(self) -> tuple[str, ...]:
+        """The label columns."""
+        return self.concepts
 
-def build(params: Params) -> Pairs:
-    """Read the file, list its bad rows, and split the others by group.
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a label column."""
+        return bool(self.concepts)
 
-    Raises:
-        ShiftScopeError: the file or a column is missing, fewer than four rows are usable, or all form one group.
-    """
-    table = read_table(params.path)
-    _check_columns(table, params)
-    reasons = [_why_not(row, params) for row in table.rows]
-    usable = [row for row, reason in zip(table.rows, reasons, strict=True) if not reason]
-    bad = [(row, reason) for row, reason in zip(table.rows, reasons, strict=True) if reason]
-    rejected = [
-        Rejected(row.number, reason, _text(row, params.text_0), _text(row, params.text_1)) for row, reason in bad
-    ]
-    logger.info("%s: %d rows, %d usable, %d rejected", params.path, len(table.rows), len(usable), len(rejected))
-    if len(usable) < FEWEST:
-        raise ShiftScopeError(_too_few(params.path, len(table.rows), len(usable), rejected))
-    return _split(usable, rejected, params)
+    @property
+    def user_file(self) -> Path:
+        """The file."""
+        return self.path
+
+    def build(self) -> Pairs:
+        """Read the file, list its bad rows, and split the others by group.
+
+        Raises:
+            ShiftScopeError: the file or a column is missing, fewer than four rows are usable, or all form one group.
+        """
+        table = read_table(self.path)
+        _check_columns(table, self)
+        reasons = [_why_not(row, self) for row in table.rows]
+        usable = [row for row, reason in zip(table.rows, reasons, strict=True) if not reason]
+        bad = [(row, reason) for row, reason in zip(table.rows, reasons, strict=True) if reason]
+        rejected = [
+            Rejected(row.number, reason, _text(row, self.text_0), _text(row, self.text_1)) for row, reason in bad
+        ]
+        logger.info("%s: %d rows, %d usable, %d rejected", self.path, len(table.rows), len(usable), len(rejected))
+        if len(usable) < FEWEST:
+            raise ShiftScopeError(_too_few(self.path, len(table.rows), len(usable), rejected))
+        return _split(usable, rejected, self)
 
 
-def _split(usable: list[Row], rejected: list[Rejected], params: Params) -> Pairs:
+def _split(usable: list[FileRow], rejected: list[Rejected], params: Own) -> Pairs:
     steering = "concepts" if params.concepts else None
     pairs = [_pair(row, group, params) for row, group in zip(usable, _groups(usable, params), strict=True)]
     splits = split_by_group(pairs, params, steering)
@@ -82,13 +97,13 @@ def _split(usable: list[Row], rejected: list[Rejected], params: Params) -> Pairs
     return Pairs(splits, params.template, unit, truths, steering, rejected)
 
 
-def _check_columns(table: Table, params: Params) -> None:
+def _check_columns(table: Table, params: Own) -> None:
     if not table.columns:
         return  # no line could be read at all: the rows' own reasons say why
-    for name in params.columns:
+    for name in params._columns:
         if name not in table.columns:
-            lower = {column.lower(): column for column in table.columns if column not in params.columns}
-            near = [lower[one] for one in get_close_matches(name.lower(), lower, cutoff=0.5)]
+            lower = {column.lower(): column for column in table.columns if column not in params._columns}
+            near = [lower[one] for one in nearest(name.lower(), lower, most=3, likeness=0.5)]
             hint = f"; the nearest is {' or '.join(map(repr, near))}" if near else ""
             raise ShiftScopeError(
                 f"{params.path} has no column {name!r}{hint}. Its columns are "
@@ -97,11 +112,11 @@ def _check_columns(table: Table, params: Params) -> None:
             )
 
 
-def _why_not(row: Row, params: Params) -> str:
+def _why_not(row: FileRow, params: Own) -> str:
     """Why a row cannot be used, or an empty string."""
     if row.problem:
         return row.problem
-    for name in params.columns:
+    for name in params._columns:
         if row.cells.get(name) is None:
             return f"{name} is missing"
     reasons = (
@@ -143,7 +158,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: FileRow, column: str) -> str:
     """A cell of a rejected row, whatever it holds."""
     cell = row.cells.get(column)
     return "" if cell is None else str(cell)
@@ -158,7 +173,7 @@ def _too_few(path: Path, rows: int, usable: int, rejected: list[Rejected]) -> st
     return f"{path} has {usable} usable rows of {rows}{why}: at least {FEWEST} are needed, a few dozen to learn from"
 
 
-def _groups(usable: list[Row], params: Params) -> list[int]:
+def _groups(usable: list[FileRow], params: Own) -> list[int]:
     """The group of each row: by the user's column, else rows that share a text, even through others, are one."""
     if params.group:
         names = [str(row.cells[params.group]).strip() for row in usable]
@@ -176,14 +191,14 @@ def _groups(usable: list[Row], params: Params) -> list[int]:
     return [int(group) for group in component[first]]
 
 
-def _pair(row: Row, group: int, params: Params) -> Pair:
+def _pair(row: FileRow, group: int, params: Own) -> Pair:
     texts = [params.template.format(text=row.cells[name]) for name in (params.text_0, params.text_1)]
     labels = {column: float(row.cells[name]) for column, name in enumerate(params.concepts)}
     changed = {column: value for column, value in labels.items() if value}
     return Pair(*texts, group, {"concepts": changed} if params.concepts else {})
 
 
-def _warn_of_shared_texts(train: list[Pair], test: list[Pair], params: Params) -> None:
+def _warn_of_shared_texts(train: list[Pair], test: list[Pair], params: Own) -> None:
     """The user's groups are kept as they are, but a text on both sides of the split is said."""
     sides = [{_plain(text) for pair in side for text in (pair.text_0, pair.text_1)} for side in (train, test)]
     shared = sorted(sides[0] & sides[1])

@@ -5,36 +5,32 @@ pair. A group is one question. The published file is not part of this repository
 taken from `path`.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import random
-import urllib.request
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from shiftscope.downloads import downloaded
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import atomic, sha256_of
-from shiftscope.lms.base import check_sha256
-from shiftscope.pairs._questions import Question
+from shiftscope.pairs._questions import Question, QuestionDataset
+from shiftscope.pairs._split import shuffled, split_by_group
 from shiftscope.pairs._table import broken_byte
-from shiftscope.pairs.base import Pair, PairParams, Pairs, Rejected, shuffled, split_by_group
+from shiftscope.pairs.base import Pair, Pairs, Rejected
 
 logger = logging.getLogger(__name__)
-N_VARYING = 1
-CONCEPTS = ("truthful",)
 FILE = "mc_task.json"
-DOWNLOADS = Path("data/downloads")
 CHOICES = ("mc0", "mc1", "mc2")
 FEWEST = 4  # usable questions: two to train on and two to test on, at the very least
-SECONDS = 60
-"""without a byte from the network after which a download fails"""
 
 
-class Params(PairParams):
+class Truthfulqa11(QuestionDataset):
     """Which file, and which of its three lists of answers.
 
     `choice`: `mc0` has one right and one wrong answer to a question, `mc1` one right and several wrong, `mc2` several
@@ -42,7 +38,8 @@ class Params(PairParams):
     `mc_task.json` or its folder; without it the published file is downloaded from `url`, and must have `sha256`.
     """
 
-    placeholders: ClassVar[tuple[str, ...]] = ("question", "answer")
+    placeholders = ("question", "answer")
+    n_varying = 1
 
     path: Path | None = None
     url: str = Field("https://raw.githubusercontent.com/sylinrl/TruthfulQA/main/data/mc_task.json", pattern="^https://")
@@ -64,55 +61,73 @@ class Params(PairParams):
             raise ValueError(f"template {template!r} must end in {{answer}}, after the question")
         return template
 
+    def concept_names(self) -> tuple[str, ...]:
+        """The one concept."""
+        return ("truthful",)
 
-def build(params: Params) -> Pairs:
-    """Pairs of wrong and right answers to every usable question.
+    @property
+    def user_file(self) -> Path | None:
+        """The user's own copy of the file."""
+        return self.path
 
-    Raises:
-        ShiftScopeError: the file cannot be had or read, is not the published one, or has too few usable questions.
-    """
-    questions, rejected = read_questions(params)
-    pairs = [pair for question in questions for pair in _pairs(question, params)]
-    splits = split_by_group(pairs, params, "concepts")
-    facts = {"choice": params.choice, "questions": len(questions), "pairs_per_question": params.pairs_per_question}
-    return Pairs(splits, params.template, "question", {"concepts": list(CONCEPTS)}, "concepts", rejected, facts)
+    def build(self) -> Pairs:
+        """Pairs of wrong and right answers to every usable question.
 
-
-def _pairs(question: Question, params: Params) -> list[Pair]:
-    answers = question.answers[params.choice]
-    wrong, right = ([answer for answer, is_right in answers.items() if is_right is side] for side in (False, True))
-    drawn = shuffled(product(wrong, right), random.Random(f"answers {params.seed} {question.group}"))
-    texts = [[params.template.format(question=question.text, answer=answer) for answer in pair] for pair in drawn]
-    return [Pair(*two, question.group, {"concepts": {0: 1.0}}) for two in texts[: params.pairs_per_question]]
-
-
-def read_questions(params: Params) -> tuple[list[Question], list[Rejected]]:
-    """The usable questions of the file, and every question or answer that was left out, with its number from 1.
-
-    Raises:
-        ShiftScopeError: the file cannot be had, is not a JSON list, or has too few usable questions.
-    """
-    path = params.path or published(params)
-    rejected: list[Rejected] = []
-    questions: list[Question] = []
-    seen: dict[str, int] = {}
-    entries = _entries(path)
-    for group, entry in enumerate(entries):
-        found = _question(group, entry, params.choice, rejected)
-        if found and found.text in seen:
-            rejected.append(Rejected(group + 1, f"the question stands in row {seen[found.text]} too", found.text, ""))
-        elif found:
-            seen[found.text] = group + 1
-            questions.append(found)
-    logger.info(
-        "%s: %d questions, %d usable, %d rows of rejected.csv", path, len(entries), len(questions), len(rejected)
-    )
-    if len(questions) < FEWEST:
-        named = "; ".join(f"row {one.row}: {one.reason}" for one in rejected[:3])
-        raise ShiftScopeError(
-            f"{path} has {len(questions)} usable questions of {len(entries)} ({named}): at least {FEWEST} are needed"
+        Raises:
+            ShiftScopeError: the file cannot be had or read, is not the published one, or has too few usable questions.
+        """
+        questions, rejected = self.read_questions()
+        pairs = [pair for question in questions for pair in _pairs(question, self)]
+        splits = split_by_group(pairs, self, "concepts")
+        facts = {"choice": self.choice, "questions": len(questions), "pairs_per_question": self.pairs_per_question}
+        return Pairs(
+            splits, self.template, "question", {"concepts": list(self.concept_names())}, "concepts", rejected, facts
         )
-    return questions, rejected
+
+    def read_questions(self) -> tuple[list[Question], list[Rejected]]:
+        """The usable questions of the file, and every question or answer that was left out, with its number from 1.
+
+        Raises:
+            ShiftScopeError: the file cannot be had, is not a JSON list, or has too few usable questions.
+        """
+        path = self.path or self._published()
+        rejected: list[Rejected] = []
+        questions: list[Question] = []
+        seen: dict[str, int] = {}
+        entries = _entries(path)
+        for group, entry in enumerate(entries):
+            found = _question(group, entry, self.choice, rejected)
+            if found and found.text in seen:
+                rejected.append(
+                    Rejected(group + 1, f"the question stands in row {seen[found.text]} too", found.text, "")
+                )
+            elif found:
+                seen[found.text] = group + 1
+                questions.append(found)
+        logger.info(
+            "%s: %d questions, %d usable, %d rows of rejected.csv", path, len(entries), len(questions), len(rejected)
+        )
+        if len(questions) < FEWEST:
+            named = "; ".join(f"row {one.row}: {one.reason}" for one in rejected[:3])
+            raise ShiftScopeError(
+                f"{path} has {len(questions)} usable questions of {len(entries)} ({named}): at least {FEWEST} are needed"
+            )
+        return questions, rejected
+
+    def _published(self) -> Path:
+        return downloaded(
+            self.url, self.sha256, f"truthfulqa_{FILE}",
+            f"check the network, or give `path:`, the file {FILE} of github.com/sylinrl/TruthfulQA (folder data) or its folder",
+            "a damaged download or a newer version; give `path:` to use a version of your own",
+        )  # fmt: skip
+
+
+def _pairs(question: Question, dataset: Truthfulqa11) -> list[Pair]:
+    answers = question.answers[dataset.choice]
+    wrong, right = ([answer for answer, is_right in answers.items() if is_right is side] for side in (False, True))
+    drawn = shuffled(product(wrong, right), random.Random(f"answers {dataset.seed} {question.group}"))
+    texts = [[dataset.template.format(question=question.text, answer=answer) for answer in pair] for pair in drawn]
+    return [Pair(*two, question.group, {"concepts": {0: 1.0}}) for two in texts[: dataset.pairs_per_question]]
 
 
 class _Repeated(dict):
@@ -198,31 +213,3 @@ def _bad_counts(name: str, labels: Sequence[bool]) -> str:
             " and one wrong" if name == "mc0" else ""
         )
     return ""
-
-
-def published(params: Params) -> Path:
-    """The published file in `data/downloads`, downloaded unless the right one is there.
-
-    Raises:
-        ShiftScopeError: it cannot be downloaded, or is not the file of `sha256`.
-    """
-    kept = DOWNLOADS / f"truthfulqa_{FILE}"
-    if kept.is_file() and sha256_of(kept) == params.sha256:
-        return kept
-    if kept.is_file():
-        logger.warning("%s is damaged or another version (its sha256 is not the config's): downloading it anew", kept)
-    logger.info("downloading %s", params.url)
-    with atomic(kept) as temporary:
-        try:
-            with urllib.request.urlopen(params.url, timeout=SECONDS) as opened:
-                temporary.write_bytes(opened.read())
-        except OSError as error:
-            raise ShiftScopeError(
-                f"cannot download {params.url} ({error}): check the network, or give `path:`, the file {FILE} of "
-                "github.com/sylinrl/TruthfulQA (folder data) or its folder"
-            ) from error
-        check_sha256(
-            temporary, params.sha256, params.url,
-            "a damaged download or a newer version; give `path:` to use a version of your own",
-        )  # fmt: skip
-    return kept

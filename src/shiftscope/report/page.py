@@ -14,13 +14,16 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_parquet
 from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
-from shiftscope.tables.catalogue import entry
-from shiftscope.tables.words import count
+from shiftscope.tables.base import entry
+from shiftscope.tables.numbers import count
+from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.workflow.paths import VECTORS_ABOUT, parsed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TEMPLATES = [Path(__file__).parent / name for name in ("page.html", "page.css", "page.js")]
+FOLDER = Path(__file__).parent / "templates"
+TEMPLATES = [FOLDER / name for name in ("page.html", "page.css", "page.js")]
 """Files the page is made of besides Python: a rule that writes the report declares them as its code."""
 STATUSES = [
     verdicts.REPRODUCED,
@@ -53,7 +56,7 @@ def render(
         figures: SVG files of the figures.
         vectors: `…/{lm}/{dataset}/{variant}/steering_vectors.json`, what describes the safetensors file beside it.
         config: the resolved configuration.
-        facts: what `shiftscope.report.facts.run_facts` found.
+        facts: what `shiftscope.report.run_facts.run_facts` found.
         report: where the page will stand; links are relative to it.
 
     Raises:
@@ -72,7 +75,7 @@ def render(
     ]
     exported, snippet = _vectors(vectors, report)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["names"] = _marker_of_names(frames)
     page = environment.get_template("page.html")
@@ -81,7 +84,7 @@ def render(
         sections=sections,
         statuses=STATUSES,
         glossary=_glossary(sections),
-        lms=_distinct(frames, "lm", without="synthetic"),
+        lms=_distinct(frames, "lm", without=SYNTHETIC),
         vectors=exported,
         snippet=snippet,
         facts=facts,
@@ -107,7 +110,7 @@ def two_sentences(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
         ", and ".join([clauses[name] for name in clauses if name in LEADING] or clauses.values())
         for clauses in found.values()
     )
-    lms = " and ".join(_distinct(frames, "lm", without="synthetic"))
+    lms = " and ".join(_distinct(frames, "lm", without=SYNTHETIC))
     return (
         f"On synthetic data, where the truth is known, {synthetic}."
         if synthetic
@@ -129,7 +132,7 @@ def _marker_of_names(frames: dict[str, pd.DataFrame]) -> Any:
     """A filter for prose: typographic apostrophes, and names of variants, datasets and models in a typewriter face."""
     from markupsafe import Markup
 
-    known = {name for column in ("variant", "dataset", "lm") for name in _distinct(frames, column, without="synthetic")}
+    known = {name for column in ("variant", "dataset", "lm") for name in _distinct(frames, column, without=SYNTHETIC)}
     longest_first = sorted(known, key=lambda name: (-len(name), name))
     pattern = re.compile(rf"(?<![\w])({'|'.join(map(re.escape, longest_first)) or chr(0)})(?![\w])")
 
@@ -159,13 +162,19 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
     found: dict[tuple[str, str], dict[str, Any]] = {}
     snippet = ""
     for sidecar in paths:
-        variant, dataset, lm = (folder.name for folder in list(sidecar.parents)[:3])
+        lm, dataset, variant = _place_of(sidecar)
         metadata, path = read_json(sidecar), sidecar.with_suffix(".safetensors")
         here = found.setdefault((lm, dataset), {"lm": lm, "dataset": dataset, "files": [], **_described(metadata)})
         here["files"].append((variant, os.path.relpath(path, report.parent)))
         if not snippet and metadata["names"]:
             snippet = THREE_LINES.format(path=path, name=metadata["names"][0], site=_site(metadata["layer"]))
     return list(found.values()), snippet
+
+
+def _place_of(sidecar: Path) -> tuple[str, str, str]:
+    """The language model, the dataset and the variant of what describes vectors."""
+    found = parsed(VECTORS_ABOUT, sidecar)
+    return found["lm"], found["dataset"], found["variant"]
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:
@@ -183,4 +192,4 @@ def _site(layer: str) -> str:
 
 
 def _static(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8").strip()
+    return (FOLDER / name).read_text(encoding="utf-8").strip()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from itertools import groupby
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shiftscope.tables.sheet import Column, Sheet, cell_interval, cell_text, sheet
-from shiftscope.tables.words import CONTROLS, METRICS, count, known, label, number
+from shiftscope.metrics.base import Metric, label, metric
+from shiftscope.tables.numbers import count, known, number
+from shiftscope.tables.wide import Column, Sheet, cell_interval, cell_text, sheet
+from shiftscope.vocabulary import CONTROLS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from shiftscope.tables.base import FigureEntry
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """One variant on one dataset."""
 
     variant: str
@@ -54,7 +57,7 @@ class Group:
 
     title: str
     note: str
-    rows: list[Row]
+    rows: list[VariantRow]
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,15 @@ EXPLAINED = {
 }
 
 
-def shown(entry: ModuleType, name: str, table: pd.DataFrame, links: list[tuple[str, str]], figure: str) -> Shown:
+def shown(entry: FigureEntry, name: str, table: pd.DataFrame, links: list[tuple[str, str]], figure: str) -> Shown:
     """Everything that the page says about one table; `figure` is its SVG, empty for a table."""
     wide = sheet(table, entry.METRICS[0])
     status, sentence = entry.verdict(table)
     rule = " ".join((inspect.getdoc(entry.verdict) or "").split())
     sentences = sentence.replace(". ", ".\n").splitlines()
     heads = [
-        (label(metric), METRICS.get(metric, ("", ""))[1], len(list(columns)))
-        for metric, columns in groupby(wide.columns, key=lambda column: column.metric)
+        (label(name), metric(name).meaning, len(list(columns)))
+        for name, columns in groupby(wide.columns, key=lambda column: column.metric)
     ]
     columns = [(column, EXPLAINED.get(column.kind) or CONTROLS[column.kind][1]) for column in wide.columns]
     return Shown(name, entry.TITLE, entry.CLAIM, entry.SOURCE, status, sentences, rule, heads, columns,
@@ -114,13 +117,13 @@ def shown(entry: ModuleType, name: str, table: pd.DataFrame, links: list[tuple[s
                  entry.CAPTION if figure else "")  # fmt: skip
 
 
-def _groups(wide: Sheet, main: str, with_strip: bool) -> list[Group]:
-    found: dict[tuple, list[Row]] = {}
+def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
+    found: dict[tuple, list[VariantRow]] = {}
     models: dict[tuple, int] = {}
     for keys, cells in wide.rows:
-        strip = _strip(cells[main]) if with_strip and main in cells else None
+        strip = _strip(cells[main.name]) if with_strip and main.name in cells else None
         name = f"{keys['variant']} × {keys['dose']:g}" if "dose" in keys else keys["variant"]
-        row = Row(name, strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
+        row = VariantRow(name, strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
         group = (keys["lm"], keys["layer"], keys["dataset"], keys["codes"])
         found.setdefault(group, []).append(row)
         models[group] = max(models.get(group, 0), *(record["n"] for record in cells.values()))
@@ -158,8 +161,11 @@ def _strip(record: dict[str, Any]) -> Strip | None:
     numbers = [record[name] for name in ("mean", "low", "high", "published", *CONTROLS)]
     if any(known(value) and not 0 <= value <= 1 for value in numbers):
         return None
-    beside = {label(name): record[name] for name in CONTROLS if known(record[name])}
-    words = [f"{record['variant']} {number(record['mean'])}", *(f"{name} {number(v)}" for name, v in beside.items())]
+    beside = {title: record[name] for name, (title, _) in CONTROLS.items() if known(record[name])}
+    words = [
+        f"{record['variant']} {number(record['mean'])}",
+        *(f"{title} {number(value)}" for title, value in beside.items()),
+    ]
     if known(record["published"]):
         words.append(f"paper {number(record['published'])}")
     places = {

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import FAMILIES, assemble, ordered
-from shiftscope.tables.verdicts import TOLERANCE, never_below, scores, sparse_variants, status
-from shiftscope.tables.words import count, spoken
+from shiftscope.metrics.steering import COSINE_HELDOUT, COSINE_HELDOUT_SD, COSINE_PUBLISHED, COSINE_PUBLISHED_SD
+from shiftscope.tables.numbers import count, spoken
+from shiftscope.tables.tidy import FAMILIES, KEYS, Published, assemble, ordered
+from shiftscope.tables.verdicts import TOLERANCE, judged, never_below, of_metric, scores, sparse_variants
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS = ("cosine_published", "cosine_heldout")
+    from shiftscope.metrics.base import Metric
+
+METRICS = (COSINE_PUBLISHED, COSINE_HELDOUT)
+SPREADS = {COSINE_PUBLISHED_SD.name: COSINE_PUBLISHED.name, COSINE_HELDOUT_SD.name: COSINE_HELDOUT.name}
+"""Names of the metrics that are a standard deviation over pairs, and of what."""
 
 
-def with_spread(metrics: pd.DataFrame, published: dict) -> pd.DataFrame:
+def with_spread(metrics: pd.DataFrame, published: Published) -> pd.DataFrame:
     """The tidy table, with `sd_pairs`, the mean over seeds of the sd over pairs (the source's ± is over pairs)."""
-    table = assemble(metrics, [*METRICS, *(f"{metric}_sd" for metric in METRICS)], published)
-    keys = ["lm", "layer", "dataset", "codes", "variant", "metric"]
-    is_spread = table["metric"].str.endswith("_sd")
-    spread = table.loc[is_spread, [*keys, "mean"]].rename(columns={"mean": "sd_pairs"})
-    spread["metric"] = spread["metric"].str.removesuffix("_sd")
-    return ordered(table[~is_spread].merge(spread, on=keys, how="left"), METRICS, published)
+    table = assemble(metrics, [*METRICS, COSINE_PUBLISHED_SD, COSINE_HELDOUT_SD], published)
+    is_spread = table["metric"].isin(SPREADS)
+    spread = table.loc[is_spread, [*KEYS, "mean"]].rename(columns={"mean": "sd_pairs"})
+    spread["metric"] = spread["metric"].map(SPREADS).astype("string")
+    return ordered(table[~is_spread].merge(spread, on=KEYS, how="left"), METRICS, published)
 
 
-def gains(table: pd.DataFrame, metric: str, variant: str) -> pd.DataFrame:
+def gains(table: pd.DataFrame, metric: Metric, variant: str) -> pd.DataFrame:
     """Mean differences to affine, PCA, random directions and not steering, by dataset; null where not measured."""
     rows = scores(table, metric, variant).set_index(["lm", "layer", "dataset"])
     pca = scores(table, metric, "pca").drop_duplicates(["lm", "layer", "dataset"]).set_index(["lm", "layer", "dataset"])
@@ -36,7 +41,7 @@ def gains(table: pd.DataFrame, metric: str, variant: str) -> pd.DataFrame:
     return gains
 
 
-def beats(table: pd.DataFrame, metric: str, variant: str) -> bool:
+def beats(table: pd.DataFrame, metric: Metric, variant: str) -> bool:
     """Whether a variant is below affine and PCA nowhere, and above both on most datasets."""
     rivals = gains(table, metric, variant)[["affine", "pca"]]
     above_both = ((rivals > 0) | rivals.isna()).all(axis=1)
@@ -47,18 +52,20 @@ def beats(table: pd.DataFrame, metric: str, variant: str) -> bool:
 
 def survives(table: pd.DataFrame, variant: str) -> bool:
     """Whether that is so held out, too, and there above random directions and not steering on most datasets."""
-    controls = gains(table, "cosine_heldout", variant)[["random directions", "not steering"]]
+    controls = gains(table, COSINE_HELDOUT, variant)[["random directions", "not steering"]]
     above_controls = ((controls > 0) | controls.isna()).all(axis=1)
-    return beats(table, "cosine_heldout", variant) and bool(above_controls.mean() > 0.5)
+    return beats(table, COSINE_HELDOUT, variant) and bool(above_controls.mean() > 0.5)
 
 
-def judged(table: pd.DataFrame) -> tuple[str, str]:
+def verdict_on(table: pd.DataFrame) -> tuple[str, str]:
     """Status and sentences: the claim holds where a variant `beats`, and its control is that it `survives`."""
-    variants = sparse_variants(table, "cosine_published")
-    holds = {variant: beats(table, "cosine_published", variant) for variant in variants}
-    matched = {variant: not survives(table, variant) for variant in variants}
-    sentences = [sentence(table, variant) for variant in variants]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run."
+    variants = {variant: variant for variant in sparse_variants(table, COSINE_PUBLISHED)}
+    return judged(
+        variants,
+        lambda variant: beats(table, COSINE_PUBLISHED, variant),
+        lambda variant: not survives(table, variant),
+        lambda variant, _: sentence(table, variant),
+    )
 
 
 def sentence(table: pd.DataFrame, variant: str) -> str:
@@ -88,8 +95,8 @@ def draw(table: pd.DataFrame) -> Figure:
     for axes, (lm, layer, dataset, codes) in zip(all_axes, panels, strict=True):
         here = table[(table[["lm", "layer", "dataset", "codes"]] == [lm, layer, dataset, codes]).all(axis=1)]
         axes.set_title(_panel_title(table, lm, layer, dataset, codes))
-        points(axes, here[here["metric"] == "cosine_published"], variants, FIRST, offset=-0.17, hollow=True)
-        points(axes, here[here["metric"] == "cosine_heldout"], variants, SECOND, offset=0.17)
+        points(axes, of_metric(here, COSINE_PUBLISHED), variants, FIRST, offset=-0.17, hollow=True)
+        points(axes, of_metric(here, COSINE_HELDOUT), variants, SECOND, offset=0.17)
         _controls(axes, here, variants)
     legend(
         aside,
@@ -111,7 +118,7 @@ def _panel_title(table: pd.DataFrame, lm: str, layer: str, dataset: str, codes: 
     return ", ".join([dataset, *extra, count(codes, "code")])
 
 
-def _controls(axes, here: pd.DataFrame, variants: list[str]) -> None:
+def _controls(axes: Axes, here: pd.DataFrame, variants: list[str]) -> None:
     from shiftscope.tables.drawing import CONTROL, TEXT
 
     unsteered = here["no_steering"].dropna()
@@ -119,7 +126,7 @@ def _controls(axes, here: pd.DataFrame, variants: list[str]) -> None:
         axes.axvline(unsteered.mean(), color=CONTROL, linewidth=1, zorder=1)
     for row in here.to_dict("records"):
         place = variants.index(row["variant"])
-        if row["metric"] == "cosine_heldout":
+        if row["metric"] == COSINE_HELDOUT.name:
             axes.plot(row["random_dictionary"], place + 0.17, "D", mfc="none", mec=CONTROL, markersize=4, zorder=2)
         else:
             axes.plot(row["published"], place - 0.17, "x", color=TEXT, markersize=5, zorder=4)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from shiftscope.files import write_text
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from shiftscope.tables.base import FigureEntry
 
 FIRST = "#d55e00"
 SECOND = "#0072b2"
@@ -31,7 +31,7 @@ STYLE = """<style>
 .shiftscope-figure{color:#1d1d1b;font-family:inherit}
 @media (prefers-color-scheme:dark){.shiftscope-figure{color:#e6e3dc}}
 </style>"""
-SETTINGS = {
+RC = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -51,6 +51,7 @@ SETTINGS = {
     "ytick.left": False,
     "xtick.major.width": 0.6,
 }
+"""How matplotlib draws all figures: its own name for that is rc."""
 
 
 def nothing() -> Figure:
@@ -143,10 +144,10 @@ def svg_text(figure: Figure, name: str, title: str) -> str:
     return text[:head] + "\n" + STYLE + text[head:]
 
 
-def write_figure(entry: ModuleType, table: pd.DataFrame, path: Path) -> None:
+def write_figure(entry: FigureEntry, table: pd.DataFrame, path: Path) -> None:
     """Draw a figure of the catalogue and write it as SVG."""
     import matplotlib
 
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(RC):
         text = svg_text(entry.draw(table), path.stem, entry.TITLE)
     write_text(path, text)

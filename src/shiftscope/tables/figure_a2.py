@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import ordered, published_number
-from shiftscope.tables.cosines import METRICS, draw, judged, with_spread
-from shiftscope.tables.verdicts import scores, sparse_variants
-from shiftscope.tables.words import spoken
+from shiftscope.metrics.steering import COSINE_HELDOUT, COSINE_PUBLISHED
+from shiftscope.tables import cosines
+from shiftscope.tables.numbers import spoken
+from shiftscope.tables.tidy import ordered, published_number
+from shiftscope.tables.verdicts import leading_scores, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 TITLE = "A-F2 · Steering in distribution: cosine to the target"
 CLAIM = "SSAE's vectors bring an embedding closer to its counterpart than those of the affine autoencoder and of PCA."
 PARTS = "language"
+METRICS = cosines.METRICS
 _SYSTEMS = ("ssae", "pretrained_sae", "affine", "pca", "mean_difference")
 _READ_OFF = {
     "lang_1_1": (0.46, 0.49, 0.43, 0.29, 0.42),
@@ -31,7 +33,7 @@ _READ_OFF = {
     "truthfulqa_1_1": (0.73, 0.66, 0.60, 0.03, 0.18),
 }
 PUBLISHED = {
-    "cosine_published": {
+    COSINE_PUBLISHED.name: {
         dataset: dict(zip(_SYSTEMS, values, strict=True)) for dataset, values in _READ_OFF.items()
     }
 }  # fmt: skip
@@ -41,31 +43,18 @@ CAPTION = (
 )
 SOURCE = "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01."
 
-
-__all__ = [
-    "CAPTION",
-    "CLAIM",
-    "METRICS",
-    "PARTS",
-    "PUBLISHED",
-    "SOURCE",
-    "TITLE",
-    "build",
-    "draw",
-    "finding",
-    "verdict",
-]
+draw = cosines.draw
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table, with `sd_pairs` (see `with_spread`).
+    """The tidy table, with `sd_pairs` (see `shiftscope.tables.cosines.with_spread`).
 
     The source's pretrained SAE, which is not run here, has rows of its own, with no score and beside the smallest
     code size of a dataset.
     """
     import pandas as pd
 
-    table = with_spread(metrics, PUBLISHED)
+    table = cosines.with_spread(metrics, PUBLISHED)
     foreign = _not_run_here(table)
     if foreign:
         columns = table.columns
@@ -74,7 +63,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _not_run_here(table: pd.DataFrame) -> list[dict]:
-    run = table[table["metric"] == "cosine_published"].sort_values("codes").drop_duplicates(["lm", "layer", "dataset"])
+    run = of_metric(table, COSINE_PUBLISHED).sort_values("codes").drop_duplicates(["lm", "layer", "dataset"])
     rows = []
     for key in run[["lm", "layer", "dataset", "codes", "metric"]].to_dict("records"):
         number = published_number(PUBLISHED, key["metric"], key["dataset"], "pretrained_sae")
@@ -88,15 +77,14 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Controls: the same by the held-out score, and there it must also beat random directions and not steering.
     """
-    return judged(table)
+    return cosines.verdict_on(table)
 
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if no SSAE was run."""
-    variants = sparse_variants(table, "cosine_heldout")
-    if not variants:
+    rows = leading_scores(table, COSINE_HELDOUT)
+    if rows.empty:
         return ""
-    rows = scores(table, "cosine_heldout", variants[0])
     beside = [f"{spoken((rows['mean'] - rows['difference']).mean())} without sparsity"]
     if rows["no_steering"].notna().any():
         beside.append(f"{spoken(rows['no_steering'].mean())} unsteered")

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.cosines import METRICS, draw, judged, with_spread
-from shiftscope.tables.verdicts import scores, sparse_variants
-from shiftscope.tables.words import span, spoken
+from shiftscope.metrics.steering import COSINE_HELDOUT
+from shiftscope.tables import cosines
+from shiftscope.tables.numbers import span, spoken
+from shiftscope.tables.verdicts import leading_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "A-F3 · Steering out of distribution: cosine to the target"
-CLAIM = "SSAE's vectors also steer pairs of other datasets, closer to the target than those of the affine autoencoder and PCA."
+CLAIM = (
+    "SSAE's vectors also steer pairs of other datasets, closer to the target than those of the affine autoencoder and "
+    "PCA."
+)
 PARTS = "transfer"
+METRICS = cosines.METRICS
 PUBLISHED: dict = {}
 CAPTION = (
     "Learned on the dataset left of the arrow, tried on the pairs of the one right of it. Cosine between steered and "
@@ -26,26 +31,14 @@ CAPTION = (
 )
 SOURCE = "paper A, Figure 3, on Llama-3.1-8B; its numbers are not legible in the extracted text."
 
-__all__ = [
-    "CAPTION",
-    "CLAIM",
-    "METRICS",
-    "PARTS",
-    "PUBLISHED",
-    "SOURCE",
-    "TITLE",
-    "build",
-    "draw",
-    "finding",
-    "verdict",
-]
+draw = cosines.draw
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table, its datasets named `first → second`."""
     moved = metrics[metrics["dataset"] != metrics["eval_dataset"]]
     names = moved["dataset"] + " → " + moved["eval_dataset"]
-    return with_spread(moved.assign(dataset=names, eval_dataset=names), PUBLISHED)
+    return cosines.with_spread(moved.assign(dataset=names, eval_dataset=names), PUBLISHED)
 
 
 def verdict(table: pd.DataFrame) -> tuple[str, str]:
@@ -53,15 +46,14 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Controls: the same by the held-out score, and there it must also beat random directions and not steering.
     """
-    return judged(table)
+    return cosines.verdict_on(table)
 
 
 def finding(table: pd.DataFrame) -> str:
     """This figure in one clause for the top of the report, empty if no SSAE was run."""
-    variants = sparse_variants(table, "cosine_heldout")
-    if not variants:
+    rows = leading_scores(table, COSINE_HELDOUT)
+    if rows.empty:
         return ""
-    rows = scores(table, "cosine_heldout", variants[0])
     return (
         f"on other datasets its vectors reach a cosine of {span(rows['mean'])} "
         f"({spoken(rows['no_steering'].mean())} unsteered on average)"

@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.settings import by_setting
-from shiftscope.tables.verdicts import status
-from shiftscope.tables.words import count, number, spoken
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.metrics.sparsity import RECONSTRUCTION
+from shiftscope.metrics.udr import UDR
+from shiftscope.tables.numbers import count, number, spoken
+from shiftscope.tables.tidy import by_setting
+from shiftscope.tables.verdicts import of_metric, status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,14 +26,15 @@ if TYPE_CHECKING:
 TITLE = "A-F5, A-F6 · UDR and MCC over learning rate and sparsity level"
 CLAIM = "UDR tracks MCC, so the hyperparameters can be chosen without labels."
 PARTS = "language"
-METRICS = ("mcc_seeds_decoder", "udr", "mcc_truth", "reconstruction")
+METRICS = (MCC_SEEDS_DECODER, UDR, MCC_TRUTH, RECONSTRUCTION)
 BEST = {"binary_2_2": (0.005, 0.2, 0.991)}
 """The source's best MCC that can be read, at which learning rate and sparsity level."""
-PUBLISHED: dict = {"mcc_seeds_decoder": {dataset: {"ssae": best} for dataset, (_, _, best) in BEST.items()}}
+PUBLISHED = {MCC_SEEDS_DECODER.name: {dataset: {"ssae": best} for dataset, (_, _, best) in BEST.items()}}
 SOURCE = "paper A, Figures 5 and 6, on Llama-3.1-8B; only the best of binary is legible, .991 at learning rate .005 and β .2."
 CAPTION = (
-    "A cell per setting: mean over seeds (UDR: median over pairs of seeds). Colours span each panel's own range, as its "
-    "numbers do; the frame marks the setting that UDR chooses among those that reconstruct decently, the cross the source's best."
+    "A cell per setting: mean over seeds (UDR: median over pairs of seeds). Colours span each panel's own range, as "
+    "its numbers do; the frame marks the setting that UDR chooses among those that reconstruct decently, the cross the "
+    "source's best."
 )
 TRACKS = 0.5
 """A rank correlation over settings from which on this project says that one score tracks another."""
@@ -42,54 +46,55 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     sizes = table.groupby("grid")[["lr", "sparsity_level"]].nunique()
     table = table[table["grid"].isin(sizes.index[(sizes >= 2).all(axis=1)])].reset_index(drop=True)
     for dataset, (lr, level, best) in BEST.items():
-        here = (table["dataset"] == dataset) & (table["metric"] == "mcc_seeds_decoder")
+        here = (table["dataset"] == dataset) & (table["metric"] == MCC_SEEDS_DECODER.name)
         table.loc[here & (table["lr"] == lr) & (table["sparsity_level"] == level), "published"] = best
     return table
 
 
 def verdict(table: pd.DataFrame) -> tuple[str, str]:
-    """Holds where over the settings UDR and the MCC across seeds have a rank correlation of at least .5 on every dataset.
+    """Holds where over the settings UDR and the MCC across seeds have a rank correlation of at least .5 on every
+    dataset.
 
     Control: the MCC with the truth, where it is known; if UDR does not track it too, settings are chosen blindly.
     """
     tracked = _tracked(table)
     if tracked.empty:
         return status({}, {}), "No grid of learning rates and sparsity levels was run."
-    holds = bool((tracked["mcc_seeds_decoder"] >= TRACKS).all())
-    matched = bool((tracked["mcc_truth"].dropna() < TRACKS).any())
+    holds = bool((tracked["seeds"] >= TRACKS).all())
+    matched = bool((tracked["truth"].dropna() < TRACKS).any())
     sentences = [_sentence(row) for row in tracked.to_dict("records")]
     return status({"grids": holds}, {"grids": matched}), " ".join(sentences)
 
 
 def _tracked(table: pd.DataFrame) -> pd.DataFrame:
-    """Per grid and dataset: rank correlation of UDR with both MCCs over settings, and what UDR's choice loses in truth."""
+    """Per grid and dataset: rank correlation of UDR with both MCCs over settings, and what its choice loses."""
     import pandas as pd
 
     found = []
     for (grid, lm, dataset), rows in table.groupby(["grid", "lm", "dataset"], sort=False):
         wide = rows.pivot_table(index=["lr", "sparsity_level"], columns="metric", values="mean")
-        if "udr" not in wide or "mcc_seeds_decoder" not in wide:
+        if UDR.name not in wide or MCC_SEEDS_DECODER.name not in wide:
             continue
-        ranks = wide.round(6).rank().corr()["udr"]
-        truth = rows[rows["metric"] == "mcc_truth"]
+        ranks = wide.round(6).rank().corr()[UDR.name]
+        truth = of_metric(rows, MCC_TRUTH)
         found.append({
             "grid": grid, "lm": lm, "dataset": dataset, "settings": len(wide),
-            "mcc_seeds_decoder": ranks["mcc_seeds_decoder"], "mcc_truth": ranks.get("mcc_truth", math.nan),
+            "seeds": ranks[MCC_SEEDS_DECODER.name], "truth": ranks.get(MCC_TRUTH.name, math.nan),
             "chosen": truth.loc[truth["chosen"], "mean"].mean(), "best": truth["mean"].max(),
         })  # fmt: skip
-    columns = ["grid", "lm", "dataset", "settings", "mcc_seeds_decoder", "mcc_truth", "chosen", "best"]
+    columns = ["grid", "lm", "dataset", "settings", "seeds", "truth", "chosen", "best"]
     return pd.DataFrame(found, columns=columns)
 
 
 def _sentence(row: dict) -> str:
     text = (
         f"{row['grid']} on {row['dataset']}: over {count(row['settings'], 'setting')} UDR's rank correlation with MCC "
-        f"across seeds is {number(row['mcc_seeds_decoder'], 2)}"
+        f"across seeds is {number(row['seeds'], 2)}"
     )
     if math.isnan(row["best"]):
         return f"{text}."
     return (
-        f"{text}, with MCC to the truth {number(row['mcc_truth'], 2)}; its choice scores {spoken(row['chosen'])} where "
+        f"{text}, with MCC to the truth {number(row['truth'], 2)}; its choice scores {spoken(row['chosen'])} where "
         f"the best setting scores {spoken(row['best'])}."
     )
 
@@ -105,7 +110,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
     from shiftscope.tables.drawing import nothing
 
-    shown = [("udr", "UDR"), ("mcc_seeds_decoder", "MCC, seeds"), ("mcc_truth", "MCC, truth")]
+    shown = (UDR, MCC_SEEDS_DECODER, MCC_TRUTH)
     lines = list(table.groupby(["grid", "lm", "layer", "dataset", "codes"], sort=False))
     if not lines:
         return nothing()
@@ -117,8 +122,9 @@ def draw(table: pd.DataFrame) -> Figure:
     ):
         several = table["lm"].nunique() > 1
         name = ", ".join([dataset, *([lm] if several else []), count(codes, "code")])
-        for axes, (metric, title) in zip(axes_of_line, shown, strict=True):
-            _heatmap(axes, rows[rows["metric"] == metric], rows, f"{name}: {title}" if metric == "udr" else title)
+        for axes, metric in zip(axes_of_line, shown, strict=True):
+            title = f"{name}: {metric.label}" if metric is shown[0] else metric.label
+            _heatmap(axes, of_metric(rows, metric), rows, title)
     return figure
 
 

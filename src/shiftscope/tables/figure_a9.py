@@ -11,9 +11,10 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import FAMILIES, assemble
-from shiftscope.tables.verdicts import TOLERANCE, above, scores, sparse_variants, status
-from shiftscope.tables.words import label, spoken
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.tables.numbers import spoken
+from shiftscope.tables.tidy import FAMILIES, assemble
+from shiftscope.tables.verdicts import TOLERANCE, above, judged, of_metric, scores, sparse_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 TITLE = "A-F9 · Code sizes past the number of concepts"
 CLAIM = "With more codes than concepts SSAE's MCC falls, but less than that of the affine autoencoder."
 PARTS = "language"
-METRICS = ("mcc_seeds_decoder", "mcc_truth")
+METRICS = (MCC_SEEDS_DECODER, MCC_TRUTH)
 _SIZES = {135: {"ssae": 0.906, "affine": 0.66}, 500: {"ssae": 0.755, "affine": 0.32}}
-PUBLISHED = {"mcc_seeds_decoder": {"cat_135_3": _SIZES[135]}}
+PUBLISHED = {MCC_SEEDS_DECODER.name: {"cat_135_3": _SIZES[135]}}
 SOURCE = "paper A, Figure 9, on Llama-3.1-8B: cat(135,3) at 135 and 500 codes, read off the authors' figure."
 CAPTION = (
-    "Mean over seeds and its 95 % interval, against the number of codes. Filled: variants; crosses: the paper's numbers "
-    "at 135 and 500 codes; dotted: the ceiling of MCC with the truth; grey diamonds: as many random directions."
+    "Mean over seeds and its 95 % interval, against the number of codes. Filled: variants; crosses: the paper's "
+    "numbers at 135 and 500 codes; dotted: the ceiling of MCC with the truth; grey diamonds: as many random directions."
 )
 
 
@@ -38,8 +39,9 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     table = assemble(metrics, METRICS, {})
     sizes = table.groupby(["lm", "layer", "dataset", "variant"])["codes"].transform("nunique")
     table = table[sizes > 1].reset_index(drop=True)
+    agreement = (table["dataset"] == "cat_135_3") & (table["metric"] == MCC_SEEDS_DECODER.name)
     for size, numbers in _SIZES.items():
-        here = (table["dataset"] == "cat_135_3") & (table["metric"] == "mcc_seeds_decoder") & (table["codes"] == size)
+        here = agreement & (table["codes"] == size)
         for system, value in numbers.items():
             table.loc[here & (table["variant"].map(FAMILIES) == system), "published"] = value
     return table
@@ -50,12 +52,17 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Control: the same of the MCC with the truth, where it is known.
     """
-    variants = sparse_variants(table, "mcc_seeds_decoder")
-    holds = {name: _falls_less(scores(table, "mcc_seeds_decoder", name)) for name in variants}
-    truth = {name: scores(table, "mcc_truth", name) for name in variants}
-    matched = {name: len(rows) > 0 and not _falls_less(rows) for name, rows in truth.items()}
-    sentences = [_sentence(table, name) for name in variants]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run at two code sizes."
+    measured = {
+        variant: (rows, scores(table, MCC_TRUTH, variant))
+        for variant, rows in sparse_scores(table, MCC_SEEDS_DECODER).items()
+    }
+    return judged(
+        measured,
+        lambda found: _falls_less(found[0]),
+        lambda found: len(found[1]) > 0 and not _falls_less(found[1]),
+        _sentence,
+        "No SSAE and its affine twin were run at two code sizes.",
+    )
 
 
 def _falls_less(rows: pd.DataFrame) -> bool:
@@ -80,14 +87,14 @@ def _ends(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _sentence(table: pd.DataFrame, variant: str) -> str:
+def _sentence(variant: str, found: tuple[pd.DataFrame, pd.DataFrame]) -> str:
     texts = []
-    for metric, words in (("mcc_seeds_decoder", "across seeds"), ("mcc_truth", "to the truth")):
-        rows = scores(table, metric, variant)
+    for rows, words in zip(found, ("across seeds", "to the truth"), strict=True):
         for end in _ends(rows).to_dict("records"):
+            rival = rows["rival"].dropna().iloc[0]
             texts.append(
                 f"{end['dataset']}, {end['from']} to {end['to']} codes: MCC {words} {spoken(end['first'])} to "
-                f"{spoken(end['last'])} ({rows['rival'].dropna().iloc[0]} {spoken(end['rival_first'])} to {spoken(end['rival_last'])})"
+                f"{spoken(end['last'])} ({rival} {spoken(end['rival_first'])} to {spoken(end['rival_last'])})"
             )
     return f"{variant} on {'; '.join(texts)}."
 
@@ -111,7 +118,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for all_axes, ((lm, _, dataset), rows) in zip(figure.subplots(len(lines), 2, squeeze=False), lines, strict=True):
         name = f"{dataset}, {lm}" if table["lm"].nunique() > 1 else dataset
         for axes, metric in zip(all_axes, METRICS, strict=True):
-            _panel(axes, rows[rows["metric"] == metric], f"{name}: {label(metric)}")
+            _panel(axes, of_metric(rows, metric), f"{name}: {metric.label}")
     return figure
 
 

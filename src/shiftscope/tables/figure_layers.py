@@ -1,7 +1,7 @@
 """Curves over layers: what is found at each depth of a language model, beside its controls at the same depth.
 
 Paper A reads Llama's last layer and paper B Pythia's last hidden layer; neither compares layers. Here every layer that
-the config lists is a source of embeddings of its own, and the same variants are trained on each.
+the config lists has embeddings of its own, and the same variants are trained on each.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import FAMILIES, assemble, ordered
-from shiftscope.tables.verdicts import TOLERANCE, matched_by, scores, status
-from shiftscope.tables.words import count, label, span, spoken
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.metrics.steering import COSINE_HELDOUT
+from shiftscope.tables.numbers import count, span, spoken
+from shiftscope.tables.tidy import FAMILIES, assemble, ordered
+from shiftscope.tables.verdicts import TOLERANCE, judged, matched_by, of_metric, scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 TITLE = "Layers · What is found at each depth"
 CLAIM = "The last layer, which both papers read, shows the concepts as well as any other."
 PARTS = "layers"
-METRICS = ("mcc_truth", "mcc_seeds_decoder", "cosine_heldout")
+METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT)
 PUBLISHED: dict = {}
 SOURCE = "no numbers: paper A (§3) and paper B (§5) read the last layer and compare it with no other."
 CAPTION = (
-    "A panel per dataset and score, a point per layer: after block 0, 1, …, and last after the final norm. Points: mean "
-    "over seeds (and concepts); bars: 95 % interval of the mean. Dashed: the same network with random weights."
+    "A panel per dataset and score, a point per layer: after block 0, 1, …, and last after the final norm. Points: "
+    "mean over seeds (and concepts); bars: 95 % interval of the mean. Dashed: the same network with random weights."
 )
 LAST = "final_norm"
 
@@ -60,10 +62,13 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
     Control: the untrained network, if at the final norm it scores as well on most datasets.
     """
     best = {name: found for name in _sparse(table) if len(found := _last_and_best(table, name))}
-    holds = {name: bool((rows["best"] - rows["mean"] <= TOLERANCE).all()) for name, rows in best.items()}
-    matched = {name: bool(matched_by(rows, "untrained_lm").mean() > 0.5) for name, rows in best.items()}
-    sentences = [_sentence(name, rows) for name, rows in best.items()]
-    return status(holds, matched), " ".join(sentences) or "No SSAE was trained at the final norm and at another layer."
+    return judged(
+        best,
+        lambda rows: bool((rows["best"] - rows["mean"] <= TOLERANCE).all()),
+        lambda rows: bool(matched_by(rows, "untrained_lm").mean() > 0.5),
+        _sentence,
+        "No SSAE was trained at the final norm and at another layer.",
+    )
 
 
 def _sparse(table: pd.DataFrame) -> list[str]:
@@ -72,8 +77,8 @@ def _sparse(table: pd.DataFrame) -> list[str]:
 
 
 def _last_and_best(table: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """The final norm's rows of `mcc_truth`, and beside each the `best` mean of all layers and the layer that has it."""
-    rows = scores(table, "mcc_truth", variant)
+    """The final norm's MCC with the truth, and beside each the `best` mean of all layers and the layer that has it."""
+    rows = scores(table, MCC_TRUTH, variant)
     curve = ["lm", "dataset", "codes"]
     top = rows.loc[rows.groupby(curve)["mean"].idxmax(), [*curve, "layer", "mean"]]
     top = top.rename(columns={"layer": "best_layer", "mean": "best"})
@@ -116,7 +121,7 @@ def draw(table: pd.DataFrame) -> Figure:
     rows = list(dict.fromkeys(zip(table["lm"], table["dataset"], table["codes"], strict=True)))
     if not rows:
         return nothing()
-    metrics = [metric for metric in METRICS if metric in set(table["metric"])]
+    metrics = [metric for metric in METRICS if metric.name in set(table["metric"])]
     figure = Figure(figsize=(2.9 * len(metrics) + 0.6, 1.75 * len(rows) + 0.9), layout="constrained")
     figure.get_layout_engine().set(hspace=0.07, wspace=0.05)
     all_axes = figure.subplots(len(rows), len(metrics), squeeze=False)
@@ -124,12 +129,12 @@ def draw(table: pd.DataFrame) -> Figure:
         here = table[(table[["lm", "dataset", "codes"]] == [lm, dataset, codes]).all(axis=1)]
         layers = by_depth(here["layer"])
         for axes, metric in zip(line, metrics, strict=True):
-            shown = here[here["metric"] == metric]
+            shown = of_metric(here, metric)
             if not scale_of_scores(axes, shown, top=1.03):
                 continue
             _panel(axes, shown, layers)
             extra = [lm] if table.loc[table["dataset"] == dataset, "lm"].nunique() > 1 else []
-            axes.set_title(", ".join([dataset, *extra, label(metric)]))
+            axes.set_title(", ".join([dataset, *extra, metric.label]))
     for axes in all_axes[-1]:
         axes.set_xlabel("read after block")
     _legend(figure, table)
@@ -137,7 +142,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def positions(layers: list[str]) -> dict[str, float]:
-    """Where each layer stands on the axis: at its block's number, and the final norm a usual step after the last block."""
+    """Where each layer stands on the axis: at its block's number, the final norm a usual step after the last block."""
     blocks = [_block(layer) for layer in layers if layer != LAST]
     steps = sorted(later - earlier for earlier, later in pairwise(blocks)) or [1]
     end = blocks[-1] + steps[len(steps) // 2] if blocks else 0
@@ -161,17 +166,17 @@ def _panel(axes: Axes, shown: pd.DataFrame, layers: list[str]) -> None:
         axes.plot(x, rows["mean"], "-", color=colour, marker=marker, markersize=4.5, linewidth=1.2, zorder=3)
     same = shown.drop_duplicates("layer")  # the same for every variant of one code size
     x = [place[layer] for layer in same["layer"]]
-    for control, (style, width, _) in CONTROL_LINES.items():
+    for control, style, width, _ in CONTROL_LINES:
         if same[control].notna().any():
             axes.plot(x, same[control], style, color=CONTROL, linewidth=width, zorder=1)
 
 
-CONTROL_LINES = {
-    "ceiling": ("-", 1.6, "ceiling: what is linearly readable"),
-    "random_dictionary": (":", 1.4, "random directions"),
-    "no_steering": ("-.", 1.0, "no steering"),
-}
-"""Line style, width and what it is, by control."""
+CONTROL_LINES = (
+    ("ceiling", "-", 1.6, "ceiling: what is linearly readable"),
+    ("random_dictionary", ":", 1.4, "random directions"),
+    ("no_steering", "-.", 1.0, "no steering"),
+)
+"""Controls that are the same for every variant, with their line's style and width, and what it is called."""
 
 
 def _variants(rows: pd.DataFrame) -> list[str]:
@@ -198,7 +203,7 @@ def _legend(figure: Figure, table: pd.DataFrame) -> None:
         if table.loc[table["variant"] == variant, "untrained_lm"].notna().any():
             look = {"linestyle": "--", "color": colour, "marker": marker, "mfc": "none", "markersize": 3.5}
             handles.append(Line2D([], [], **look, label=f"{variant}, untrained network"))
-    for control, (style, width, words) in CONTROL_LINES.items():
+    for control, style, width, words in CONTROL_LINES:
         if table[control].notna().any():
             handles.append(Line2D([], [], linestyle=style, linewidth=width, color=CONTROL, label=words))
     figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)

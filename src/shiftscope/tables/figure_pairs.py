@@ -9,9 +9,12 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.settings import by_setting
-from shiftscope.tables.verdicts import TOLERANCE, status
-from shiftscope.tables.words import count, label, spoken
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.metrics.sparsity import RECONSTRUCTION
+from shiftscope.metrics.steering import COSINE_HELDOUT
+from shiftscope.tables.numbers import count, spoken
+from shiftscope.tables.tidy import by_setting
+from shiftscope.tables.verdicts import TOLERANCE, of_metric, status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
 TITLE = "Pairs · What is found from how many"
 CLAIM = "SSAE has enough pairs: from the second largest number to the largest its MCC no longer rises."
 PARTS = "all"
-METRICS = ("mcc_truth", "mcc_seeds_decoder", "cosine_heldout", "reconstruction")
+METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT, RECONSTRUCTION)
 SHOWN = METRICS[:3]
 PUBLISHED: dict = {}
 SOURCE = "no numbers: neither paper varies the number of pairs."
 CAPTION = (
-    "A row of panels per dataset, a point per number of training pairs. Points: mean over seeds (and concepts); bars: 95 % "
-    "interval of the mean. Grey: the ceiling, which is what is linearly readable (line), random directions (dotted), "
-    "no steering (dash-dotted). Held-out pairs are the same everywhere."
+    "A row of panels per dataset, a point per number of training pairs. Points: mean over seeds (and concepts); bars: "
+    "95 % interval of the mean. Grey: the ceiling, which is what is linearly readable (line), random directions "
+    "(dotted), no steering (dash-dotted). Held-out pairs are the same everywhere."
 )
 
 
@@ -58,18 +61,19 @@ def _ends(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     found: dict[str, list[dict]] = {}
-    rows = table[table["metric"].isin(METRICS[:2]) & table["mean"].notna()].sort_values("n_pairs")
+    judged_by = {metric.name: metric for metric in (MCC_TRUTH, MCC_SEEDS_DECODER)}
+    rows = table[table["metric"].isin(judged_by) & table["mean"].notna()].sort_values("n_pairs")
     sizes = rows.groupby(["lm", "dataset"])["codes"].transform("nunique")
     rows = rows.assign(
         where=rows["dataset"].where(sizes < 2, rows["dataset"] + ", " + rows["codes"].astype(str) + " codes")
     )
     for (variant, _, where), line in rows.groupby(["grid", "lm", "where"], sort=False):
-        metric = next(name for name in METRICS if name in set(line["metric"]))
-        curve = line[line["metric"] == metric]
+        metric = next(metric for name, metric in judged_by.items() if name in set(line["metric"]))
+        curve = of_metric(line, metric)
         if len(curve) > 1:
             scores, numbers = list(curve["mean"]), list(curve["n_pairs"])
             found.setdefault(variant, []).append({
-                "curve": f"{where}, {label(metric)}:", "fewest": numbers[0], "first": scores[0], "before": scores[-2],
+                "curve": f"{where}, {metric.label}:", "fewest": numbers[0], "first": scores[0], "before": scores[-2],
                 "most": numbers[-1], "last": scores[-1],
             })  # fmt: skip
     return {variant: pd.DataFrame(lines) for variant, lines in sorted(found.items(), key=lambda item: _place(item[0]))}
@@ -114,11 +118,11 @@ def draw(table: pd.DataFrame) -> Figure:
         figure.subplots(len(lines), len(SHOWN), squeeze=False), lines, strict=True
     ):
         for axes, metric in zip(all_axes, SHOWN, strict=True):
-            _panel(axes, rows[rows["metric"] == metric], colours)
+            _panel(axes, of_metric(rows, metric), colours)
             several = table.loc[table["dataset"] == dataset, "lm"].nunique() > 1
             sizes = table.loc[table["dataset"] == dataset, "codes"].nunique() > 1
             extra = [*([lm] if several else []), *([count(codes, "code")] if sizes else [])]
-            axes.set_title(", ".join([dataset, *extra, label(metric)]))
+            axes.set_title(", ".join([dataset, *extra, metric.label]))
         all_axes[0].set_xlabel("training pairs")
     handles = [Line2D([], [], color=colour, marker="o", markersize=4.5, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import FAMILIES, assemble
-from shiftscope.tables.verdicts import TOLERANCE, sparse_variants, status
-from shiftscope.tables.words import label, number
+from shiftscope.metrics.truthfulness import MC1_ACCURACY, MC2, PERPLEXITY
+from shiftscope.tables.numbers import number
+from shiftscope.tables.tidy import FAMILIES, assemble
+from shiftscope.tables.verdicts import TOLERANCE, of_metric, sparse_variants, status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TITLE = "TruthfulQA: answers and perplexity against the dose"
 CLAIM = "The more of SSAE's vector is added, the more probability right answers have; random directions do not do that."
 PARTS = "behaviour"
-METRICS = ("mc2", "mc1_accuracy", "perplexity")
+METRICS = (MC2, MC1_ACCURACY, PERPLEXITY)
 PUBLISHED: dict = {}
 CAPTION = (
     "Doses are multiples of each variant's vector; positive ones point from wrong to right answers of the training "
@@ -30,7 +31,7 @@ SOURCE = "none: the source shows no answers of a steered model."
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table of `shiftscope.tables.assemble`, once per dose, with the column `dose`."""
+    """The tidy table of `shiftscope.tables.tidy`, once per dose, with the column `dose`."""
     import pandas as pd
 
     unsteered = metrics["control"] == "no_steering"
@@ -53,7 +54,7 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Control: random directions of the same length do that as well, to within .02.
     """
-    variants = sparse_variants(table, "mc2")
+    variants = sparse_variants(table, MC2)
     others = [name for name in dict.fromkeys(table["variant"]) if name not in variants]
     climbs = {variant: _climb(table, variant) for variant in [*variants, *others]}
     holds = {variant: climbs[variant][0] > TOLERANCE for variant in variants}
@@ -68,7 +69,8 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
 def _climb(table: pd.DataFrame, variant: str) -> tuple[float, float]:
     """mc2 at +dose less mc2 at -dose, mean over doses that have both signs: of the variant and of random directions."""
-    rows = table[(table["metric"] == "mc2") & (table["variant"] == variant)]
+    rows = of_metric(table, MC2)
+    rows = rows[rows["variant"] == variant]
     means = rows.groupby("dose")[["mean", "random_dictionary"]].mean()
     both = [dose for dose in means.index if dose > 0 and -dose in means.index]
     found = means.loc[both].to_numpy() - means.loc[[-dose for dose in both]].to_numpy()
@@ -96,7 +98,7 @@ def draw(table: pd.DataFrame) -> Figure:
     for across, line in zip(axes, lines, strict=True):
         here = table[(table[["lm", "layer", "dataset", "codes", "variant"]] == list(line)).all(axis=1)]
         for place, metric in zip(across, METRICS, strict=True):
-            rows = here[here["metric"] == metric].sort_values("dose")
+            rows = of_metric(here, metric).sort_values("dose")
             doses = rows["dose"].to_numpy(float)
             place.axhline(rows["no_steering"].mean(), color=CONTROL, linewidth=0.6)
             place.plot(doses, rows["random_dictionary"].to_numpy(float), "--", color=CONTROL, linewidth=1.2)
@@ -104,9 +106,9 @@ def draw(table: pd.DataFrame) -> Figure:
             if rows["low"].notna().any():
                 ends = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
                 place.fill_between(doses, *ends, color=SECOND, alpha=0.2, linewidth=0)
-            if metric == "perplexity":
+            if metric is PERPLEXITY:
                 place.set_yscale("log")
-            place.set_title(f"{line[-1]}: {label(metric)}")
+            place.set_title(f"{line[-1]}: {metric.label}")
     for place in axes[-1]:
         place.set_xlabel("dose")
     return figure

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import assemble
-from shiftscope.tables.verdicts import above, matched_by, never_below, scores, sparse_variants, status
-from shiftscope.tables.words import count, span
+from shiftscope.metrics.correlation import MCC_OTHER_TRUTH, MCC_SEEDS_CODES, MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.tables.numbers import count, span
+from shiftscope.tables.tidy import assemble
+from shiftscope.tables.verdicts import above, judged, leading_scores, matched_by, never_below, scores, sparse_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 TITLE = "A-T2 · Language models: MCC across seeds"
 CLAIM = "SSAE finds the same steering vectors from every seed; without sparsity that fails when many concepts vary."
 PARTS = "language"
-METRICS = ("mcc_seeds_decoder", "mcc_seeds_codes", "mcc_truth", "mcc_truth_*")
+METRICS = (MCC_SEEDS_DECODER, MCC_SEEDS_CODES, MCC_TRUTH, MCC_OTHER_TRUTH)
 PUBLISHED = {
-    "mcc_seeds_decoder": {
+    MCC_SEEDS_DECODER.name: {
         "lang_1_1": {"ssae": 0.99, "affine": None},
         "gender_1_1": {"ssae": 0.99, "affine": None},
         "binary_2_2": {"ssae": 0.99, "affine": None},
@@ -40,7 +41,7 @@ CONSISTENT = 0.9
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table; see `shiftscope.tables.assemble`."""
+    """The tidy table; see `shiftscope.tables.tidy`."""
     return assemble(metrics, METRICS, PUBLISHED)
 
 
@@ -49,11 +50,7 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Control: the untrained network, if it agrees across seeds as well on most datasets.
     """
-    measured = {name: scores(table, "mcc_seeds_decoder", name) for name in sparse_variants(table, "mcc_seeds_decoder")}
-    holds = {variant: _holds(rows) for variant, rows in measured.items()}
-    matched = {variant: _untrained_matches(rows) for variant, rows in measured.items()}
-    sentences = [_sentence(variant, rows) for variant, rows in measured.items()]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run."
+    return judged(sparse_scores(table, MCC_SEEDS_DECODER), _holds, _untrained_matches, _sentence)
 
 
 def _holds(rows: pd.DataFrame) -> bool:
@@ -76,14 +73,14 @@ def _sentence(variant: str, rows: pd.DataFrame) -> str:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if no SSAE was run."""
-    variants = sparse_variants(table, "mcc_seeds_decoder")
-    if not variants:
+    seeds = leading_scores(table, MCC_SEEDS_DECODER)
+    if seeds.empty:
         return ""
-    seeds = scores(table, "mcc_seeds_decoder", variants[0])
+    variant = seeds["variant"].iloc[0]
     result = "finds" if (seeds["mean"] >= CONSISTENT).all() else "does not always find"
     either = ", whether the network is trained or not" if _untrained_matches(seeds) else ""
-    text = f"{variants[0]} {result} the same directions from every seed{either} (MCC {_beside(seeds)})"
-    truth = scores(table, "mcc_truth", variants[0])
+    text = f"{variant} {result} the same directions from every seed{either} (MCC {_beside(seeds)})"
+    truth = scores(table, MCC_TRUTH, variant)
     return text if truth.empty else f"{text}, matches the true concepts where they are known (MCC {_beside(truth)})"
 
 

@@ -9,25 +9,37 @@ it in part; `ssae_paper` and `affine_paper` do not whiten, as the source did not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shiftscope.summary import units
-from shiftscope.tables.assemble import KEYS, RIVALS, assemble, line, of_interest, typed
-from shiftscope.tables.verdicts import TOLERANCE, scores, sparse_variants, status
-from shiftscope.tables.words import count, span, spoken
+from shiftscope.metrics.base import Metric
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.tables.intervals import units
+from shiftscope.tables.numbers import count, span, spoken
+from shiftscope.tables.tidy import KEYS, RIVALS, assemble, line, of_interest, typed
+from shiftscope.tables.verdicts import TOLERANCE, judged, scores, sparse_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDENING_SEEDS = Metric(
+    "widening_seeds", "gap widens, seeds",
+    "By how much the gap in MCC across seeds to the same autoencoder without sparsity is wider on mapped embeddings "
+    "than on unmapped ones, seed by seed.",
+    "pair of seeds",
+)  # fmt: skip
+WIDENING_TRUTH = Metric(
+    "widening_truth", "gap widens, truth", "The same of the MCC with the true concept shifts.", "seed"
+)
+
 TITLE = "A-T3 · Mapped embeddings: MCC across seeds"
 CLAIM = "After a dense invertible linear map of the embeddings, SSAE's gap to the affine autoencoder widens."
 PARTS = "mapped"
-METRICS = ("mcc_seeds_decoder", "widening_seeds", "mcc_truth", "widening_truth")
+METRICS = (MCC_SEEDS_DECODER, WIDENING_SEEDS, MCC_TRUTH, WIDENING_TRUTH)
 PUBLISHED: dict = {}
 SOURCE = (
     "paper A, Table 3, on Llama-3.1-8B; its numbers are not legible in the extracted text, nor is the map's law given."
 )
-_WIDENING = {"mcc_seeds_decoder": "widening_seeds", "mcc_truth": "widening_truth"}
+_WIDENING = {MCC_SEEDS_DECODER: WIDENING_SEEDS, MCC_TRUTH: WIDENING_TRUTH}
 _PLACE = ["lm", "dataset", "codes"]
 
 
@@ -46,7 +58,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     order = list(dict.fromkeys(table["variant"]))  # as `assemble` has it
     ranks = {
         "variant": {name: place for place, name in enumerate(order)},
-        "metric": dict(zip(METRICS, range(4), strict=True)),
+        "metric": {metric.name: place for place, metric in enumerate(METRICS)},
     }
     return table[both].sort_values(
         [*_PLACE, "mapped", "layer", "variant", "metric"],
@@ -68,6 +80,7 @@ def _widenings(metrics: pd.DataFrame) -> list[dict[str, Any]]:
         rival = real.get(tuple((place | {"variant": RIVALS.get(place["variant"], "")}).values()))
         if rival is not None:
             gaps[key] = (values - rival).dropna()
+    names = {metric.name: widening.name for metric, widening in _WIDENING.items()}
     lines = []
     for key, gap in gaps.items():
         place = dict(zip(KEYS, key, strict=True))
@@ -75,7 +88,7 @@ def _widenings(metrics: pd.DataFrame) -> list[dict[str, Any]]:
         if origin != key and origin in gaps:
             widened = (gap - gaps[origin]).dropna()
             if len(widened):
-                lines.append(line(place | {"metric": _WIDENING[place["metric"]]}, widened, {}))
+                lines.append(line(place | {"metric": names[place["metric"]]}, widened, {}))
     return lines
 
 
@@ -84,13 +97,30 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Control: the same of the MCC with the truth; agreement that widens while truth does not says nothing of concepts.
     """
-    variants = sparse_variants(table, "mcc_seeds_decoder")
-    variants = [name for name in variants if len(scores(table, "widening_seeds", name))]
-    holds = {name: _widens(scores(table, "widening_seeds", name)) for name in variants}
-    truth = {name: scores(table, "widening_truth", name) for name in variants}
-    matched = {name: len(rows) > 0 and not _widens(rows) for name, rows in truth.items()}
-    sentences = [_sentence(table, name) for name in variants]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run on mapped embeddings."
+    return judged(
+        _measured(table),
+        lambda found: _widens(found.seeds),
+        lambda found: len(found.truth) > 0 and not _widens(found.truth),
+        _sentence,
+        "No SSAE and its affine twin were run on mapped embeddings.",
+    )
+
+
+class _Found(NamedTuple):
+    """Rows of one variant: its gap, and by how much it widened, across seeds and to the truth."""
+
+    gap: pd.DataFrame
+    seeds: pd.DataFrame
+    truth: pd.DataFrame
+
+
+def _measured(table: pd.DataFrame) -> dict[str, _Found]:
+    """By SSAE variant that was measured on mapped embeddings too, the default first."""
+    found = {
+        variant: _Found(rows, scores(table, WIDENING_SEEDS, variant), scores(table, WIDENING_TRUTH, variant))
+        for variant, rows in sparse_scores(table, MCC_SEEDS_DECODER).items()
+    }
+    return {variant: rows for variant, rows in found.items() if len(rows.seeds)}
 
 
 def _wider(rows: pd.DataFrame) -> pd.Series:
@@ -101,11 +131,9 @@ def _widens(rows: pd.DataFrame) -> bool:
     return bool((rows["mean"] > -TOLERANCE).all() and _wider(rows).mean() > 0.5)
 
 
-def _sentence(table: pd.DataFrame, variant: str) -> str:
-    rows = scores(table, "mcc_seeds_decoder", variant)
+def _sentence(variant: str, found: _Found) -> str:
+    rows, widened, truth = found
     before, after = rows[~rows["mapped"]], rows[rows["mapped"]]
-    widened = scores(table, "widening_seeds", variant)
-    truth = scores(table, "widening_truth", variant)
     beside = f"; by the truth on {int(_wider(truth).sum())} of {len(truth)}" if len(truth) else ""
     return (
         f"{variant}: mean gap {spoken(before['difference'].mean())} unmapped, {spoken(after['difference'].mean())} "
@@ -115,11 +143,9 @@ def _sentence(table: pd.DataFrame, variant: str) -> str:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if no SSAE was run."""
-    variants = [
-        name for name in sparse_variants(table, "mcc_seeds_decoder") if len(scores(table, "widening_seeds", name))
-    ]
-    if not variants:
+    measured = _measured(table)
+    if not measured:
         return ""
-    rows = scores(table, "widening_seeds", variants[0])
+    rows = next(iter(measured.values())).seeds
     result = "widens" if _widens(rows) else "does not everywhere widen"
     return f"{result} its gap to affine when embeddings are mapped linearly (by {span(rows['mean'])})"

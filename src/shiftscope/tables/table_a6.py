@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import assemble
-from shiftscope.tables.verdicts import above, matched_by, scores, sparse_variants, status
-from shiftscope.tables.words import number, span
+from shiftscope.metrics.correlation import LINEAR_R2, MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.tables.numbers import number, span
+from shiftscope.tables.tidy import assemble
+from shiftscope.tables.verdicts import IDENTIFIED, above, chance_matches, judged, sparse_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
 TITLE = "A-T6 · Synthetic data: MCC against the true concepts"
 CLAIM = "SSAE recovers the true concept shifts up to order and scale; without sparsity the same autoencoder does not."
 PARTS = "synthetic"
-METRICS = ("mcc_truth", "linear_r2", "mcc_seeds_decoder")
+METRICS = (MCC_TRUTH, LINEAR_R2, MCC_SEEDS_DECODER)
 _ILLEGIBLE = {"ssae": None, "affine": None}
-PUBLISHED = {"mcc_truth": {"synth_3_2": _ILLEGIBLE, "synth_4_3": _ILLEGIBLE, "synth_10_7": _ILLEGIBLE}}
+PUBLISHED = {MCC_TRUTH.name: {"synth_3_2": _ILLEGIBLE, "synth_4_3": _ILLEGIBLE, "synth_10_7": _ILLEGIBLE}}
 SOURCE = "paper A, Table 6; its numbers are not legible in the extracted text, which says that SSAE identifies."
-IDENTIFIED = 0.95
-"""A mean MCC from which on this project calls concepts recovered (the source says "near 1")."""
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table; see `shiftscope.tables.assemble`."""
+    """The tidy table; see `shiftscope.tables.tidy`."""
     return assemble(metrics, METRICS, PUBLISHED)
 
 
@@ -36,16 +35,11 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Controls: permuted labels and random directions, if one scores as high on any dataset.
     """
-    measured = {variant: scores(table, "mcc_truth", variant) for variant in sparse_variants(table, "mcc_truth")}
-    holds = {
-        variant: bool((rows["mean"] >= IDENTIFIED).all() and above(rows).all()) for variant, rows in measured.items()
-    }
-    matched = {
-        variant: bool((matched_by(rows, "permuted_labels") | matched_by(rows, "random_dictionary")).any())
-        for variant, rows in measured.items()
-    }
-    sentences = [_sentence(variant, rows) for variant, rows in measured.items()]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run."
+    return judged(sparse_scores(table, MCC_TRUTH), _holds, chance_matches, _sentence)
+
+
+def _holds(rows: pd.DataFrame) -> bool:
+    return bool((rows["mean"] >= IDENTIFIED).all() and above(rows).all())
 
 
 def _sentence(variant: str, rows: pd.DataFrame) -> str:
@@ -59,12 +53,12 @@ def _sentence(variant: str, rows: pd.DataFrame) -> str:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if no SSAE was run."""
-    variants = sparse_variants(table, "mcc_truth")
-    if not variants:
+    measured = sparse_scores(table, MCC_TRUTH)
+    if not measured:
         return ""
-    rows = scores(table, "mcc_truth", variants[0])
-    paper = scores(table, "mcc_truth", "ssae_paper") if "ssae_paper" in variants[1:] else rows.head(0)
+    (variant, rows), *others = measured.items()
+    paper = dict(others).get("ssae_paper", rows.head(0))
     beside = f"without sparsity {span(rows['mean'] - rows['difference'])}"
     beside += f", with the paper's own recipe {span(paper['mean'])}" if len(paper) else ""
     result = "recovers" if (rows["mean"] >= IDENTIFIED).all() else "does not reliably recover"
-    return f"{variants[0]} {result} the concepts (MCC {span(rows['mean'])}; {beside})"
+    return f"{variant} {result} the concepts (MCC {span(rows['mean'])}; {beside})"

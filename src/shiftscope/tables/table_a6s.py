@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.settings import SYMBOLS, by_setting
-from shiftscope.tables.verdicts import TOLERANCE, status
-from shiftscope.tables.words import count, span, spoken
+from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.metrics.sparsity import RECONSTRUCTION
+from shiftscope.metrics.udr import UDR
+from shiftscope.tables.numbers import count, span, spoken
+from shiftscope.tables.tidy import SYMBOLS, by_setting
+from shiftscope.tables.verdicts import TOLERANCE, of_metric, status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 TITLE = "A-T6s · Sensitivity to sparsity level and learning rate"
 CLAIM = "What the paper's recipe finds depends on its sparsity level and learning rate, so that these must be chosen."
 PARTS = "all"
-METRICS = ("mcc_truth", "mcc_seeds_decoder", "udr", "reconstruction")
+METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, UDR, RECONSTRUCTION)
 PUBLISHED: dict = {}
 SOURCE = "paper A, App. B, gives the grid; no number of a sensitivity analysis is legible in the extracted text."
 MATTERS = 0.05
@@ -26,7 +29,7 @@ MATTERS = 0.05
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table of settings that differ from the chosen one in one hyperparameter at most, the chosen one marked."""
+    """The tidy table of settings that differ from the chosen one, which is marked, in one hyperparameter at most."""
     import pandas as pd
 
     table = by_setting(metrics, METRICS)
@@ -61,13 +64,13 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
 
 def _ranges(table: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset: the range of MCC over settings, its sd over seeds, the best setting and the chosen one's loss to it."""
+    """Per dataset: the range of MCC over settings, its sd over seeds, and what UDR's choice loses to the best."""
     import pandas as pd
 
     found = []
     for (lm, dataset), group in table.groupby(["lm", "dataset"], sort=False):
-        rows = group[group["metric"] == "mcc_truth"]
-        rows = rows if len(rows) else group[group["metric"] == "mcc_seeds_decoder"]
+        rows = of_metric(group, MCC_TRUTH)
+        rows = rows if len(rows) else of_metric(group, MCC_SEEDS_DECODER)
         if len(rows):
             loss = rows["mean"].max() - rows.loc[rows["chosen"], "mean"].max()
             found.append({"lm": lm, "dataset": dataset, "range": rows["mean"].max() - rows["mean"].min(),

@@ -1,18 +1,19 @@
 """G-1: known truth on language. MCC with the true concepts on a language model that was trained on a known grammar.
 
 Beyond the sources, which have no truth for text: the concepts of the grammar are those that the pairs change, the model
-was seen to have learned them (`shiftscope.lm_quality`), and an untrained network cannot know them from a bare word.
-Contrasts in words are finite, so the paper's Assumption 4.2 (amplitudes with a density) holds on none of these datasets;
-where one concept varies alone, there is nothing for sparsity to tell apart.
+was seen to have learned them (`shiftscope.lms._quality`), and an untrained network cannot know them from a bare word.
+Contrasts in words are finite, so the paper's Assumption 4.2 (amplitudes with a density) holds on none of these
+datasets; where one concept varies alone, there is nothing for sparsity to tell apart.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import assemble
-from shiftscope.tables.verdicts import TOLERANCE, scores, status
-from shiftscope.tables.words import count, spoken
+from shiftscope.metrics.correlation import LINEAR_R2, MCC_OTHER_TRUTH, MCC_SEEDS_DECODER, MCC_TRUTH
+from shiftscope.tables.numbers import count, spoken
+from shiftscope.tables.tidy import assemble
+from shiftscope.tables.verdicts import TOLERANCE, of_metric, scores, status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TITLE = "G-1 · A language model whose concepts are known: MCC against the truth"
 CLAIM = "SSAE finds the true concepts better than every method that is not given labels."
 PARTS = "known"
-METRICS = ("mcc_truth", "mcc_seeds_decoder", "linear_r2", "mcc_truth_*")
+METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, LINEAR_R2, MCC_OTHER_TRUTH)
 PUBLISHED: dict = {}
 SOURCE = "not in the sources: they have no truth for text, and report agreement across seeds."
 SUPERVISED = ("mean_difference", "probe_direction")
@@ -28,7 +29,7 @@ SUPERVISED = ("mean_difference", "probe_direction")
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table; see `shiftscope.tables.assemble`."""
+    """The tidy table; see `shiftscope.tables.tidy`."""
     return assemble(metrics, METRICS, PUBLISHED)
 
 
@@ -48,8 +49,9 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
 def _margins(table: pd.DataFrame) -> pd.DataFrame:
     """SSAE by dataset at the main code size, and by how much it is above the best other variant without labels."""
-    rows = table[(table["metric"] == "mcc_truth") & table["mean"].notna() & ~table["variant"].isin(SUPERVISED)]
-    ours = scores(rows, "mcc_truth", "ssae").sort_values("codes").drop_duplicates(["lm", "dataset"])
+    rows = of_metric(table, MCC_TRUTH)
+    rows = rows[rows["mean"].notna() & ~rows["variant"].isin(SUPERVISED)]
+    ours = scores(rows, MCC_TRUTH, "ssae").sort_values("codes").drop_duplicates(["lm", "dataset"])
     others = rows[rows["variant"] != "ssae"]
     best = [
         others[(others[["lm", "dataset", "codes"]] == [row["lm"], row["dataset"], row["codes"]]).all(axis=1)]
@@ -84,6 +86,6 @@ def finding(table: pd.DataFrame) -> str:
     if margins.empty:
         return ""
     return (
-        f"on a language model whose concepts are known its MCC with them is {spoken(margins['mean'].mean())} on average "
-        f"({spoken(margins['untrained_lm'].mean())} untrained)"
+        f"on a language model whose concepts are known its MCC with them is {spoken(margins['mean'].mean())} on "
+        f"average ({spoken(margins['untrained_lm'].mean())} untrained)"
     )

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.tables.assemble import assemble
-from shiftscope.tables.verdicts import TOLERANCE, scores, sparse_variants, status
-from shiftscope.tables.words import spoken
+from shiftscope.metrics.steering import COSINE_HELDOUT, COSINE_PUBLISHED
+from shiftscope.metrics.truthfulness import (
+    DOSE_CHOSEN,
+    MC1_ACCURACY_CHOSEN,
+    MC1_ACCURACY_GAIN_SE,
+    MC2_CHOSEN,
+    MC2_GAIN_SE,
+    PERPLEXITY_CHOSEN,
+)
+from shiftscope.tables.numbers import spoken
+from shiftscope.tables.tidy import assemble
+from shiftscope.tables.verdicts import TOLERANCE, judged, leading_scores, scores, sparse_variants
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from shiftscope.metrics.base import Metric
 
 TITLE = "A-F2 · TruthfulQA: steering and answers"
 CLAIM = (
@@ -23,21 +34,21 @@ CLAIM = (
 )
 PARTS = "behaviour"
 METRICS = (
-    "cosine_published", "cosine_heldout", "mc2_chosen", "mc2_gain_se", "mc1_accuracy_chosen", "mc1_accuracy_gain_se",
-    "perplexity_chosen", "dose_chosen",
+    COSINE_PUBLISHED, COSINE_HELDOUT, MC2_CHOSEN, MC2_GAIN_SE, MC1_ACCURACY_CHOSEN, MC1_ACCURACY_GAIN_SE,
+    PERPLEXITY_CHOSEN, DOSE_CHOSEN,
 )  # fmt: skip
 PUBLISHED = {
-    "cosine_published": {"truthfulqa_1_1": {"ssae": 0.73, "affine": 0.60, "pca": 0.03, "mean_difference": 0.18}}
+    COSINE_PUBLISHED.name: {"truthfulqa_1_1": {"ssae": 0.73, "affine": 0.60, "pca": 0.03, "mean_difference": 0.18}}
 }
 SOURCE = (
-    "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01. Its pretrained SAE (.66) is not "
-    "run here; it has no numbers of answers."
+    "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01. Its pretrained SAE (.66) is "
+    "not run here; it has no numbers of answers."
 )
 RIVALS = ("affine", "mean_difference", "pca")
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table; see `shiftscope.tables.assemble`."""
+    """The tidy table; see `shiftscope.tables.tidy`."""
     return assemble(metrics, METRICS, PUBLISHED)
 
 
@@ -47,37 +58,39 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
     Controls: the same by the held-out score, and there it must also beat random directions and not steering. What
     steering does to answers does not enter: the source makes no claim about it.
     """
-    variants = sparse_variants(table, "cosine_published")
-    holds = {variant: _above(table, "cosine_published", variant, RIVALS) for variant in variants}
-    matched = {variant: not _survives(table, variant) for variant in variants}
-    sentences = [_sentence(table, variant) for variant in variants]
-    return status(holds, matched), " ".join(sentences) or "No SSAE and its affine twin were run."
+    variants = {variant: variant for variant in sparse_variants(table, COSINE_PUBLISHED)}
+    return judged(
+        variants,
+        lambda variant: _above(table, COSINE_PUBLISHED, variant, RIVALS),
+        lambda variant: not _survives(table, variant),
+        lambda variant, _: _sentence(table, variant),
+    )
 
 
-def _mean(table: pd.DataFrame, metric: str, variant: str, column: str = "mean") -> float:
+def _mean(table: pd.DataFrame, metric: Metric, variant: str, column: str = "mean") -> float:
     return float(scores(table, metric, variant)[column].mean())
 
 
-def _above(table: pd.DataFrame, metric: str, variant: str, rivals: tuple[str, ...]) -> bool:
+def _above(table: pd.DataFrame, metric: Metric, variant: str, rivals: tuple[str, ...]) -> bool:
     """Above every rival that was measured."""
     found = [_mean(table, metric, rival) for rival in rivals if len(scores(table, metric, rival))]
     return bool(found) and all(_mean(table, metric, variant) > one + TOLERANCE for one in found)
 
 
 def _survives(table: pd.DataFrame, variant: str) -> bool:
-    controls = [_mean(table, "cosine_heldout", variant, name) for name in ("random_dictionary", "no_steering")]
-    beaten = all(_mean(table, "cosine_heldout", variant) > one + TOLERANCE for one in controls if one == one)
-    return beaten and _above(table, "cosine_heldout", variant, RIVALS)
+    controls = [_mean(table, COSINE_HELDOUT, variant, name) for name in ("random_dictionary", "no_steering")]
+    beaten = all(_mean(table, COSINE_HELDOUT, variant) > one + TOLERANCE for one in controls if one == one)
+    return beaten and _above(table, COSINE_HELDOUT, variant, RIVALS)
 
 
 def _sentence(table: pd.DataFrame, variant: str) -> str:
-    beside = [variant, *(rival for rival in RIVALS if len(scores(table, "cosine_published", rival)))]
+    beside = [variant, *(rival for rival in RIVALS if len(scores(table, COSINE_PUBLISHED, rival)))]
     cosines = [
         ", ".join(f"{name} {spoken(_mean(table, metric, name))}" for name in beside if len(scores(table, metric, name)))
-        for metric in ("cosine_published", "cosine_heldout")
+        for metric in (COSINE_PUBLISHED, COSINE_HELDOUT)
     ]
     text = f"Cosine as published: {cosines[0]}; held out: {cosines[1]}"
-    unsteered = _mean(table, "cosine_heldout", variant, "no_steering")
+    unsteered = _mean(table, COSINE_HELDOUT, variant, "no_steering")
     if unsteered == unsteered:
         text += f", unsteered {spoken(unsteered)}"
     answers = _answers(table, variant)
@@ -86,15 +99,15 @@ def _sentence(table: pd.DataFrame, variant: str) -> str:
 
 def _answers(table: pd.DataFrame, variant: str) -> str:
     """What the variant's vector does to mc2, empty if behaviour was not measured."""
-    rows = scores(table, "mc2_chosen", variant)
+    rows = scores(table, MC2_CHOSEN, variant)
     if rows.empty:
         return ""
     gain = float((rows["mean"] - rows["no_steering"]).mean())
-    error = _mean(table, "mc2_gain_se", variant)
+    error = _mean(table, MC2_GAIN_SE, variant)
     others = [
-        f"{rival} {spoken(_mean(table, 'mc2_chosen', rival))}"
+        f"{rival} {spoken(_mean(table, MC2_CHOSEN, rival))}"
         for rival in RIVALS
-        if len(scores(table, "mc2_chosen", rival))
+        if len(scores(table, MC2_CHOSEN, rival))
     ]
     clear = "more than two standard errors" if abs(gain) > 2 * error else "less than two standard errors"
     return (
@@ -106,11 +119,10 @@ def _answers(table: pd.DataFrame, variant: str) -> str:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if no SSAE was run or no behaviour was measured."""
-    variants = sparse_variants(table, "mc2_chosen")
-    if not variants:
+    rows = leading_scores(table, MC2_CHOSEN)
+    if rows.empty:
         return ""
-    rows = scores(table, "mc2_chosen", variants[0])
     return (
-        f"steering with {variants[0]} takes mc2 of TruthfulQA from {spoken(rows['no_steering'].mean())} to "
+        f"steering with {rows['variant'].iloc[0]} takes mc2 of TruthfulQA from {spoken(rows['no_steering'].mean())} to "
         f"{spoken(rows['mean'].mean())} (random directions {spoken(rows['random_dictionary'].mean())})"
     )

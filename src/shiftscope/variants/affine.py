@@ -9,25 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope.variants import ssae
 from shiftscope.variants.base import Loss, Tensors
+from shiftscope.variants.ssae import Ssae
 
 if TYPE_CHECKING:
     import torch
 
 
-class Params(ssae.Params):
-    """Hyperparameters of `affine`."""
+class Affine(Ssae):
+    """`ssae` without its objective."""
 
     n_init: int = Field(1, ge=1, description="initialisations per seed; all end in the same span with the same error")
 
-
-VARYING, OPTIMISER, DECAY = ssae.VARYING, ssae.OPTIMISER, ssae.DECAY
-prepare, initial, after_step, export = ssae.prepare, ssae.initial, ssae.after_step, ssae.export
-encode, target = ssae.encode, ssae.target
-
-
-def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
-    """Reconstruction error alone."""
-    both = ssae.loss(weights, inputs, constants, params, progress)
-    return Loss(both.reconstruction, None, both.reconstruction, both.sparsity)
+    def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
+        """Reconstruction error alone."""
+        both = super().loss(weights, inputs, constants, progress)
+        return Loss(both.reconstruction, None, both.reconstruction, both.sparsity)

@@ -1,30 +1,7 @@
-"""What a variant file offers to training and evaluation. Nothing here knows any variant's name.
+"""What a variant offers to training and evaluation. Nothing here knows any variant's name.
 
-A variant is a file of this folder. Training imports it by name and finds in it
-
-    Params      its `Hyperparameters`; a list of values for one of them in `grid` makes settings
-    encode      codes of shifts, from the arrays it exports
-    target      what its codes reconstruct: the shifts, or what it makes of them first
-
-and either, if it is solved in closed form,
-
-    DETERMINISTIC   True if no seed enters (it is then fitted once)
-    fit             arrays of one replica from training pairs
-
-or, if it is trained by gradient steps,
-
-    VARYING         names of hyperparameters that may differ between the replicas of one batch
-    OPTIMISER       a key of `training.OPTIMISERS`
-    prepare         training inputs and per-replica constants from training pairs
-    initial         tensors of one replica
-    loss            objective and constraint of all replicas on a batch
-    after_step      what is mended after a step (unit norms)
-    export          arrays of one replica in the embedding space
-
-and a parameter `n_init` if several initialisations per seed are to be tried: weights are then `[R * n_init, …]` while
-inputs, which these share, stay `[R, batch, d_in]`.
-
-A variant that sets `READS = "embeddings"` encodes single embeddings instead of shifts (`codes_of`).
+A variant is a class: its fields are hyperparameters (a list of values for one in `grid` makes settings), its methods
+are its parameters, loss, steps and export. It names its way of training, a module of `shiftscope.training`.
 
 Files of this folder are read while the Snakefile is parsed, so they import nothing heavy: tensors arrive as
 arguments, and their methods are enough to write a loss.
@@ -32,30 +9,59 @@ arguments, and their methods are enough to write a loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from shiftscope.schema import Strict
+from shiftscope.kinds import Kind
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import numpy as np
     import torch
 
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
 
 Arrays = dict[str, "np.ndarray"]
 Tensors = dict[str, "torch.Tensor"]
 
 
-class Hyperparameters(Strict):
-    """What every variant has: how many of the training pairs it is given."""
+class Variant(Kind):
+    """Hyperparameters that every variant has, and how its models encode."""
+
+    training: ClassVar[str]
+    """the module of `shiftscope.training` that trains it"""
+    reads: ClassVar[Literal["shifts", "embeddings"]] = "shifts"
+    """what it encodes: differences of a pair's embeddings, or each of the two"""
+    supervised: ClassVar[bool] = False
+    """whether it needs pairs that are known to differ in one concept"""
+    deterministic: ClassVar[bool] = False
+    """whether no seed enters: it is then fitted once"""
 
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"
     )
+
+    @staticmethod
+    def encode(arrays: Arrays, inputs: np.ndarray) -> np.ndarray:
+        """Codes `[n, k]` of what it reads `[n, d]`, from the arrays of a model."""
+        return inputs @ arrays["encoder"].T + arrays["encoder_bias"]
+
+    @staticmethod
+    def target(arrays: Arrays, shifts: np.ndarray) -> np.ndarray:
+        """What codes reconstruct: the shifts `[n, d]`, unless it makes something else of them first."""
+        return shifts
+
+
+class ClosedForm(Variant):
+    """A variant that is fitted model by model."""
+
+    training = "closed_form"
+
+    @abstractmethod
+    def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
+        """Arrays of one model: `decoder` `[k, d]` and what `encode` wants."""
 
 
 class Prepared(NamedTuple):
@@ -76,6 +82,59 @@ class Loss(NamedTuple):
     violation: torch.Tensor | None
     reconstruction: torch.Tensor
     sparsity: torch.Tensor
+
+
+class Constrained(Variant):
+    """A variant that is trained by gradient steps, many replicas at once, with a multiplier each if it has a constraint.
+
+    With several `starts` per seed weights are `[R * starts, …]`, while inputs, which these share, stay
+    `[R, batch, d_in]`.
+    """
+
+    training = "constrained"
+    varying: ClassVar[tuple[str, ...]] = ()
+    """hyperparameters that may differ between the replicas of one batch"""
+    optimiser: ClassVar[Literal["adam", "extra_adam"]]
+    """a key of `training.constrained.OPTIMISERS`"""
+    decay: ClassVar[float | None] = None
+    """the share of the steps after which the learning rate falls to zero along a cosine; None: never"""
+    buffers: ClassVar[tuple[str, ...]] = ()
+    """tensors that the loss updates itself and no optimiser sees"""
+
+    steps: int
+    batch_size: int
+    lr: float
+
+    def starts(self, n_codes: int) -> int:
+        """Initialisations per seed, of which the best is kept."""
+        return 1
+
+    @property
+    def first_multiplier(self) -> float:
+        """Lagrange multiplier at step 0."""
+        return 0.0
+
+    @abstractmethod
+    def prepare(self, pairs: TrainingPairs, n_codes: int) -> Prepared:
+        """Training inputs and per-replica constants from training pairs."""
+
+    @abstractmethod
+    def initial(self, n_codes: int, d_in: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """Tensors of one replica; `normal` draws from its seed."""
+
+    def hooks(self, weights: Tensors) -> None:
+        """Register what is to happen to gradients before any optimiser sees them."""
+
+    @abstractmethod
+    def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
+        """Objective and constraint of all replicas on a batch `[R, batch, d_in]`, at a share `progress` of the steps."""
+
+    def after_step(self, weights: Tensors, step: int) -> None:
+        """Mend what a step leaves behind (unit norms)."""
+
+    @abstractmethod
+    def export(self, weights: Arrays, keep: Any) -> Arrays:
+        """Arrays of one replica in the embedding space."""
 
 
 def unit_rows(weights: Tensors, name: str = "decoder") -> None:
@@ -101,38 +160,13 @@ def linear_model(encoder: np.ndarray, decoder: np.ndarray, bias: np.ndarray | No
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def encode_linear(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
-    """Codes `[n, k]` of shifts `[n, d]` by `encoder` and `encoder_bias`."""
-    return shifts @ weights["encoder"].T + weights["encoder_bias"]
-
-
-def codes_of(variant: ModuleType, weights: Arrays, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def codes_of(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Codes `[n, k]` of pairs of embeddings `[n, d]`; of an autoencoder of embeddings, the change of its codes."""
-    if getattr(variant, "READS", "shifts") == "embeddings":
-        return variant.encode(weights, after) - variant.encode(weights, before)
-    return variant.encode(weights, after - before)
+    if variant.reads == "embeddings":
+        return variant.encode(arrays, after) - variant.encode(arrays, before)
+    return variant.encode(arrays, after - before)
 
 
-def decode(weights: Arrays, codes: np.ndarray) -> np.ndarray:
+def decode(arrays: Arrays, codes: np.ndarray) -> np.ndarray:
     """Reconstruction `[n, d]` from codes `[n, k]`; directions have unit norm, so a code is a length."""
-    return codes @ weights["decoder"] + weights.get("decoder_bias", 0.0)
-
-
-def require_labels(pairs: TrainingPairs, variant: str) -> None:
-    """Refuse training pairs of which none is labelled as differing in one concept: a supervised variant needs some.
-
-    Raises:
-        ShiftScopeError: there is none; names the variant and the fix.
-    """
-    from shiftscope.errors import ShiftScopeError
-
-    if not (pairs.concept >= 0).any():
-        raise ShiftScopeError(
-            f"{variant} needs training pairs that are labelled to differ in one concept, and there is none: "
-            f"name the label columns in the dataset's `concepts`, or leave {variant} out for this dataset"
-        )
-
-
-def shifts_themselves(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
-    """The `target` of every variant that does not normalise its input."""
-    return shifts
+    return codes @ arrays["decoder"] + arrays.get("decoder_bias", 0.0)

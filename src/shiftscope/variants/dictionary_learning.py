@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope.variants.base import Arrays, Hyperparameters, encode_linear, linear_model, shifts_themselves
+from shiftscope.variants.base import Arrays, ClosedForm, linear_model
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
 
 logger = logging.getLogger(__name__)
 
@@ -36,47 +36,8 @@ UNUSED = 1e-6
 """an atom with a smaller mean square code is drawn anew, from a shift"""
 
 
-class Params(Hyperparameters):
-    """Hyperparameters of `dictionary_learning`; UDR can choose `alpha`."""
-
-    alpha: float = Field(1.0, gt=0, description="weight of the L1 penalty, relative to a whitened coordinate")
-    steps: int = Field(600, ge=10, description="mini-batches")
-    batch_size: int = Field(32, ge=1, description="shifts per mini-batch; more cost time and change little")
-    tol: float = Field(0.05, gt=0, description="largest change of a unit atom over the last tenth of the steps")
-
-
-encode, target = encode_linear, shifts_themselves
-
-
-def fit(pairs: TrainingPairs, codes: int, params: Params, seed: int) -> Arrays:
-    """Atoms as decoder `[k, d]` and a linear encoder `[k, d]`; the seed draws the first atoms and the mini-batches.
-
-    A dictionary that moves by more than `tol` to the end is kept, and the log says so.
-    """
-    import numpy as np
-
-    from shiftscope.whitening import whiten
-
-    generator = np.random.default_rng(seed)
-    white = whiten(pairs.shifts, codes, 0.0, codes)
-    inputs = white.inputs.astype(np.float64)
-    start = np.linalg.svd(generator.normal(size=(codes, inputs.shape[1])), full_matrices=False)
-    start = start.U @ start.Vh  # a random rotation: atoms that start alike would stay alike
-    rows = inputs[generator.permutation(len(inputs))[:ENCODER_ROWS]]
-    atoms, moved = learn(start / np.linalg.norm(start, axis=1, keepdims=True), inputs, params, generator)
-    encoder = np.linalg.lstsq(rows, lasso(rows, atoms, params.alpha), rcond=None)[0].T
-    if moved > params.tol:
-        logger.warning(
-            "dictionary learning with alpha %g, seed %d: after %d steps an atom still moves, by %.2g in the last tenth",
-            params.alpha, seed, params.steps, moved,
-        )  # fmt: skip
-    outputs = rows @ encoder.T @ atoms
-    encoder *= (rows * outputs).sum() / max(np.square(outputs).sum(), np.finfo(float).tiny)
-    return linear_model(encoder @ white.forward.T, atoms @ white.backward)
-
-
 def learn(
-    atoms: np.ndarray, inputs: np.ndarray, params: Params, generator: np.random.Generator
+    atoms: np.ndarray, inputs: np.ndarray, variant: DictionaryLearning, generator: np.random.Generator
 ) -> tuple[np.ndarray, float]:
     """Atoms `[k, d]` after all steps (Mairal et al. 2009, Alg. 1 and 2), and how far one went in the last tenth of them.
 
@@ -84,13 +45,13 @@ def learn(
     """
     import numpy as np
 
-    atoms, size = atoms.copy(), min(params.batch_size, len(inputs))
+    atoms, size = atoms.copy(), min(variant.batch_size, len(inputs))
     gram, products = np.zeros((len(atoms), len(atoms))), np.zeros_like(atoms)
-    for step in range(params.steps):
-        if step == math.ceil(0.9 * params.steps):
+    for step in range(variant.steps):
+        if step == math.ceil(0.9 * variant.steps):
             earlier = atoms.copy()
         batch = inputs[generator.choice(len(inputs), size, replace=False)]
-        codes = lasso(batch, atoms, params.alpha)
+        codes = lasso(batch, atoms, variant.alpha)
         seen = (step + 1) * size if step < size - 1 else size**2 + step + 1 - size
         kept = (seen + 1 - size) / (seen + 1)
         gram = kept * gram + codes.T @ codes / size
@@ -124,3 +85,38 @@ def lasso(inputs: np.ndarray, atoms: np.ndarray, alpha: float, tol: float = 1e-6
     else:
         logger.debug("a Lasso of %d inputs and %d atoms did not converge in %d steps", len(inputs), len(atoms), most)
     return codes
+
+
+class DictionaryLearning(ClosedForm):
+    """Hyperparameters of `dictionary_learning`; UDR can choose `alpha`."""
+
+    alpha: float = Field(1.0, gt=0, description="weight of the L1 penalty, relative to a whitened coordinate")
+    steps: int = Field(600, ge=10, description="mini-batches")
+    batch_size: int = Field(32, ge=1, description="shifts per mini-batch; more cost time and change little")
+    tol: float = Field(0.05, gt=0, description="largest change of a unit atom over the last tenth of the steps")
+
+    def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
+        """Atoms as decoder `[k, d]` and a linear encoder `[k, d]`; the seed draws the first atoms and the mini-batches.
+
+        A dictionary that moves by more than `tol` to the end is kept, and the log says so.
+        """
+        import numpy as np
+
+        from shiftscope.variants._whitening import whiten
+
+        generator = np.random.default_rng(seed)
+        white = whiten(pairs.shifts, n_codes, 0.0, n_codes)
+        inputs = white.inputs.astype(np.float64)
+        start = np.linalg.svd(generator.normal(size=(n_codes, inputs.shape[1])), full_matrices=False)
+        start = start.U @ start.Vh  # a random rotation: atoms that start alike would stay alike
+        rows = inputs[generator.permutation(len(inputs))[:ENCODER_ROWS]]
+        atoms, moved = learn(start / np.linalg.norm(start, axis=1, keepdims=True), inputs, self, generator)
+        encoder = np.linalg.lstsq(rows, lasso(rows, atoms, self.alpha), rcond=None)[0].T
+        if moved > self.tol:
+            logger.warning(
+                "dictionary learning with alpha %g, seed %d: after %d steps an atom still moves, by %.2g in the last tenth",
+                self.alpha, seed, self.steps, moved,
+            )  # fmt: skip
+        outputs = rows @ encoder.T @ atoms
+        encoder *= (rows * outputs).sum() / max(np.square(outputs).sum(), np.finfo(float).tiny)
+        return linear_model(encoder @ white.forward.T, atoms @ white.backward)

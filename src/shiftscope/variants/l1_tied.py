@@ -11,81 +11,62 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope.variants.base import (
-    Arrays,
-    Hyperparameters,
-    Loss,
-    Prepared,
-    Tensors,
-    linear_model,
-    shifts_themselves,
-)
+from shiftscope.variants.base import Arrays, Constrained, Loss, Prepared, Tensors, linear_model
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
 
 
-class Params(Hyperparameters):
+class L1Tied(Constrained):
     """Hyperparameters of `l1_tied`."""
+
+    reads = "embeddings"
+    varying = ("l1",)
+    optimiser = "adam"
+    decay = 0.5
 
     l1: float = Field(0.1, ge=0, description="weight of mean |c| beside the relative error; UDR can choose it")
     steps: int = Field(2000, ge=1, description="optimiser steps")
     batch_size: int = Field(256, ge=1, description="embeddings per step")
     lr: float = Field(0.01, gt=0, description="learning rate")
 
+    def prepare(self, pairs: TrainingPairs, n_codes: int) -> Prepared:
+        """Both embeddings of every training pair, minus their mean and over one number so that E‖x‖² = d."""
+        import numpy as np
 
-READS = "embeddings"
-"""both texts of a pair, one by one, in place of their difference"""
-VARYING = ("l1",)
-OPTIMISER = "adam"
-DECAY = 0.5
-target = shifts_themselves
+        both = np.concatenate([pairs.before, pairs.before + pairs.shifts]).astype(np.float32)
+        mean = both.mean(0)
+        scale = float(np.sqrt(np.square(both - mean).mean()))
+        return Prepared((both - mean) / np.float32(scale), {"l1": self.l1}, (mean, scale))
 
+    def initial(self, n_codes: int, d_in: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """Random unit rows of M `[k, d_in]`, bias 0."""
+        matrix = normal(n_codes, d_in)
+        return {"matrix": matrix / matrix.norm(dim=1, keepdim=True), "bias": matrix.new_zeros(n_codes, 1)}
 
-def prepare(pairs: TrainingPairs, codes: int, params: Params) -> Prepared:
-    """Both embeddings of every training pair, minus their mean and over one number so that E‖x‖² = d."""
-    import numpy as np
+    def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
+        """Relative squared error plus l1 · mean |c|, on inputs `[R, batch, d_in]`; the penalty needs no constraint on norms.
 
-    both = np.concatenate([pairs.before, pairs.before + pairs.shifts]).astype(np.float32)
-    mean = both.mean(0)
-    scale = float(np.sqrt(np.square(both - mean).mean()))
-    return Prepared((both - mean) / np.float32(scale), {"l1": params.l1}, (mean, scale))
+        M is tied, so a code cannot shrink while its direction grows.
+        """
+        codes = (weights["matrix"].bmm(inputs.transpose(1, 2)) + weights["bias"]).relu()  # [R, k, batch]
+        outputs = codes.transpose(1, 2).bmm(weights["matrix"])
+        error = (inputs - outputs).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
+        sparsity = codes.flatten(1).mean(1)
+        return Loss(error + constants["l1"] * sparsity, None, error, sparsity)
 
+    def export(self, weights: Arrays, keep: tuple[np.ndarray, float]) -> Arrays:
+        """One replica in the embedding space: encoder and decoder `[k, d]`, bias `[k]` with the mean folded in."""
+        mean, scale = keep
+        bias = weights["bias"][:, 0] - weights["matrix"] @ mean / scale
+        return linear_model(weights["matrix"] / scale, weights["matrix"] * scale, bias)
 
-def initial(codes: int, d_in: int, params: Params, normal: Callable[..., torch.Tensor]) -> Tensors:
-    """Random unit rows of M `[k, d_in]`, bias 0."""
-    matrix = normal(codes, d_in)
-    return {"matrix": matrix / matrix.norm(dim=1, keepdim=True), "bias": matrix.new_zeros(codes, 1)}
+    @staticmethod
+    def encode(arrays: Arrays, inputs: np.ndarray) -> np.ndarray:
+        """Codes `[n, k]`, none negative, of embeddings `[n, d]`."""
+        import numpy as np
 
-
-def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
-    """Relative squared error plus l1 · mean |c|, on inputs `[R, batch, d_in]`; the penalty needs no constraint on norms.
-
-    M is tied, so a code cannot shrink while its direction grows.
-    """
-    codes = (weights["matrix"].bmm(inputs.transpose(1, 2)) + weights["bias"]).relu()  # [R, k, batch]
-    outputs = codes.transpose(1, 2).bmm(weights["matrix"])
-    error = (inputs - outputs).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
-    sparsity = codes.flatten(1).mean(1)
-    return Loss(error + constants["l1"] * sparsity, None, error, sparsity)
-
-
-def after_step(weights: Tensors, params: Params, step: int) -> None:
-    """Nothing is to be mended."""
-
-
-def export(weights: Arrays, keep: tuple[np.ndarray, float], params: Params) -> Arrays:
-    """One replica in the embedding space: encoder and decoder `[k, d]`, bias `[k]` with the mean folded in."""
-    mean, scale = keep
-    bias = weights["bias"][:, 0] - weights["matrix"] @ mean / scale
-    return linear_model(weights["matrix"] / scale, weights["matrix"] * scale, bias)
-
-
-def encode(weights: Arrays, embeddings: np.ndarray) -> np.ndarray:
-    """Codes `[n, k]`, none negative, of embeddings `[n, d]`."""
-    import numpy as np
-
-    return np.maximum(embeddings @ weights["encoder"].T + weights["encoder_bias"], 0)
+        return np.maximum(inputs @ arrays["encoder"].T + arrays["encoder_bias"], 0)

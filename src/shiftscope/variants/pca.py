@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.variants.base import Arrays, Hyperparameters, encode_linear, linear_model, shifts_themselves
+from shiftscope.variants.base import Arrays, ClosedForm, linear_model
 
 if TYPE_CHECKING:
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
 
 
-class Params(Hyperparameters):
+class Pca(ClosedForm):
     """No hyperparameters."""
 
+    deterministic = True
 
-DETERMINISTIC = True
-encode, target = encode_linear, shifts_themselves
+    def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
+        """The `n_codes` leading eigenvectors of the uncentred second moment, `[k, d]`, largest first.
 
+        Uncentred, because pairs are oriented at random and the mean shift of a one-concept dataset is its signal.
+        """
+        import numpy as np
 
-def fit(pairs: TrainingPairs, codes: int, params: Params, seed: int) -> Arrays:
-    """The `codes` leading eigenvectors of the uncentred second moment, `[k, d]`, largest first.
-
-    Uncentred, because pairs are oriented at random and the mean shift of a one-concept dataset is its signal.
-    """
-    import numpy as np
-
-    eigenvectors = np.linalg.eigh(pairs.shifts.T.astype(np.float64) @ pairs.shifts)[1][:, ::-1][:, :codes].T
-    directions = np.zeros((codes, pairs.shifts.shape[1]))
-    directions[: len(eigenvectors)] = eigenvectors * np.where(eigenvectors.sum(1) < 0, -1.0, 1.0)[:, None]
-    return linear_model(directions, directions)
+        eigenvectors = np.linalg.eigh(pairs.shifts.T.astype(np.float64) @ pairs.shifts)[1][:, ::-1][:, :n_codes].T
+        directions = np.zeros((n_codes, pairs.shifts.shape[1]))
+        directions[: len(eigenvectors)] = eigenvectors * np.where(eigenvectors.sum(1) < 0, -1.0, 1.0)[:, None]
+        return linear_model(directions, directions)

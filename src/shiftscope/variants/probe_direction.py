@@ -15,112 +15,46 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope.variants.base import (
-    Arrays,
-    Hyperparameters,
-    encode_linear,
-    linear_model,
-    require_labels,
-    shifts_themselves,
-)
+from shiftscope.variants._labelled import Labelled
+from shiftscope.variants.base import Arrays, linear_model
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from shiftscope.shifts import TrainingPairs
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """inverse ridge penalties C to choose from, for shifts of unit mean square"""
 
 
-class Params(Hyperparameters):
+class ProbeDirection(Labelled):
     """The ridge is chosen by cross-validation on the labelled training pairs, so nothing is left to set."""
 
     folds: int = Field(3, ge=2, description="folds of the cross-validation; a concept with fewer pairs takes C = 1")
 
+    def direction(self, shifts: np.ndarray) -> np.ndarray:
+        """Weights of scikit-learn's logistic regression that tells the shifts from their mirror images.
 
-DETERMINISTIC = True
-SUPERVISED = True
-encode, target = encode_linear, shifts_themselves
+        A ridge keeps the weights in the span of the shifts, so they are fitted in its coordinates, which with few pairs
+        are far fewer than d. A shift and its image are in the same fold.
+        """
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+        from sklearn.model_selection import PredefinedSplit
 
+        shifts = shifts.astype(np.float64)
+        shifts /= np.sqrt(np.square(shifts).sum(1).mean())
+        left, values, basis = np.linalg.svd(shifts, full_matrices=False)
+        kept = values > 1e-9 * values[0]
+        coordinates = left[:, kept] * values[kept]
+        both, side = np.concatenate([coordinates, -coordinates]), np.repeat([1, 0], len(shifts))
+        how = {"fit_intercept": False, "solver": "newton-cholesky", "tol": 1e-8}
+        if len(shifts) < self.folds:
+            probe = LogisticRegression(C=1.0, **how)
+        else:
+            folds = PredefinedSplit(np.tile(np.arange(len(shifts)) % self.folds, 2))
+            how |= {"l1_ratios": (0,), "use_legacy_attributes": False}  # a ridge alone
+            probe = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring="neg_log_loss", **how)
+        return probe.fit(both, side).coef_[0] @ basis[kept]
 
-def fit(pairs: TrainingPairs, codes: int, params: Params, seed: int) -> Arrays:
-    """Probe weights `[concepts, d]`; `codes` does not enter, for there is one probe per labelled concept.
-
-    Raises:
-        ShiftScopeError: no training pair is labelled as differing in one concept.
-    """
-    import numpy as np
-
-    require_labels(pairs, "probe_direction")
-    weights = np.zeros((pairs.n_concepts, pairs.shifts.shape[1]))
-    for concept in range(pairs.n_concepts):
-        rows = pairs.concept == concept
-        if pairs.shifts[rows].any():
-            weights[concept] = probe(pairs.shifts[rows] * pairs.sign[rows, None].astype(np.float64), params.folds)
-    norms = np.linalg.norm(weights, axis=1, keepdims=True)
-    directions = weights / np.where(norms > 0, norms, 1.0)
-    return linear_model(directions, directions)
-
-
-def probe(shifts: np.ndarray, folds: int) -> np.ndarray:
-    """Weights `[d]` of the probe that tells shifts `[n, d]`, not all zero and turned one way, from their mirror images.
-
-    A ridge keeps the weights in the span of the shifts, so they are fitted in its coordinates, which with few pairs
-    are far fewer than d.
-    """
-    import numpy as np
-
-    scale = np.sqrt(np.square(shifts).sum(1).mean())
-    coordinates, basis = _span(shifts / scale)
-    strength = 1.0
-    if len(shifts) >= folds:
-        fold = np.arange(len(shifts)) % folds
-        losses = [
-            sum(_loss(coordinates[fold == out], _weights(coordinates[fold != out], c)) for out in range(folds))
-            for c in STRENGTHS
-        ]
-        strength = STRENGTHS[int(np.argmin(losses))]
-    return _weights(coordinates, strength) @ basis / scale
-
-
-def _span(shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates `[n, r]` of the shifts in an orthonormal basis `[r, d]` of their span."""
-    import numpy as np
-
-    left, values, basis = np.linalg.svd(shifts, full_matrices=False)
-    kept = values > 1e-9 * values[0]
-    return left[:, kept] * values[kept], basis[kept]
-
-
-def _weights(shifts: np.ndarray, strength: float, tol: float = 1e-8) -> np.ndarray:
-    """Logistic regression with a ridge of 1 / `strength` and no intercept, by Newton's method with step halving.
-
-    It is scikit-learn's `LogisticRegression(C=strength)` of the shifts against their mirror images.
-    """
-    import numpy as np
-
-    weights, price = np.zeros(shifts.shape[1]), 2 * strength  # each shift and its image
-
-    def objective(weights: np.ndarray) -> float:
-        return price * _loss(shifts, weights) + 0.5 * float(weights @ weights)
-
-    for _ in range(100):
-        missing = 0.5 * (1 - np.tanh(0.5 * (shifts @ weights)))  # 1 - probability of the right side
-        gradient = weights - price * missing @ shifts
-        curvature = price * (shifts.T * (missing * (1 - missing))) @ shifts + np.eye(len(weights))
-        step = np.linalg.solve(curvature, gradient)
-        now = objective(weights)
-        while objective(weights - step) > now and np.abs(step).max() > tol:
-            step /= 2
-        weights = weights - step
-        if np.abs(step).max() <= tol * max(1.0, np.abs(weights).max()):
-            break
-    return weights
-
-
-def _loss(shifts: np.ndarray, weights: np.ndarray) -> float:
-    """Negative log-likelihood of held-out shifts; a mirror image has the same as its original."""
-    import numpy as np
-
-    return float(np.logaddexp(0, -shifts @ weights).sum())
+    def model(self, directions: np.ndarray) -> Arrays:
+        """A code is the probe's logit over its weights' norm."""
+        return linear_model(directions, directions)

@@ -20,26 +20,24 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope.variants.base import (
-    Arrays,
-    Hyperparameters,
-    Loss,
-    Prepared,
-    Tensors,
-    encode_linear,
-    linear_model,
-    shifts_themselves,
-    unit_rows,
-)
+from shiftscope.variants.base import Arrays, Constrained, Loss, Prepared, Tensors, linear_model, unit_rows
 
 if TYPE_CHECKING:
     import torch
 
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
+    from shiftscope.variants._whitening import Whitening
+
+MOST_STARTS = 32
+"""most codes over which a replica's initialisations are spread: with more, one that went astray matters little"""
 
 
-class Params(Hyperparameters):
+class Ssae(Constrained):
     """Hyperparameters of `ssae`; only `shrinkage` depends on the data, and UDR can choose it."""
+
+    varying = ("shrinkage", "slack")
+    optimiser = "adam"
+    decay = 0.5
 
     shrinkage: float = Field(0.1, ge=0, description="λ of the whitening; 0 whitens exactly to rank k (noise-free data)")
     slack: float = Field(0.02, gt=0, lt=1, description="share of the reachable energy that may stay unexplained")
@@ -52,50 +50,55 @@ class Params(Hyperparameters):
     width_end: float = Field(0.1, gt=0, description="ε from 80 % of the steps on")
     max_rank: int = Field(200, ge=1, description="most directions that whitening keeps")
 
+    @property
+    def first_multiplier(self) -> float:
+        """`multiplier`."""
+        return self.multiplier
 
-VARYING = ("shrinkage", "slack")
-OPTIMISER = "adam"
-DECAY = 0.5
-"""after this share of the steps the learning rate falls to zero along a cosine"""
+    def starts(self, n_codes: int) -> int:
+        """`n_init`, fewer where codes are many."""
+        return max(1, min(self.n_init, MOST_STARTS // n_codes))
 
-encode, target = encode_linear, shifts_themselves
+    def prepare(self, pairs: TrainingPairs, n_codes: int) -> Prepared:
+        """Whitened shifts, and the error τ that is allowed on them."""
+        from shiftscope.variants._whitening import residual_floor, whiten
 
+        whitening = whiten(pairs.shifts, n_codes, self.shrinkage, self.max_rank)
+        floor = residual_floor(whitening.inputs, n_codes)
+        return Prepared(whitening.inputs, {"tolerance": floor + self.slack * (1 - floor)}, whitening)
 
-def prepare(pairs: TrainingPairs, codes: int, params: Params) -> Prepared:
-    """Whitened shifts, and the error τ that is allowed on them."""
-    from shiftscope.whitening import residual_floor, whiten
+    def initial(self, n_codes: int, d_in: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """Random unit decoder directions `[k, d_in]`; the encoder starts as their transpose (paper A, App. B.1)."""
+        decoder = normal(n_codes, d_in)
+        decoder = decoder / decoder.norm(dim=1, keepdim=True)
+        return {"encoder": decoder.clone(), "decoder": decoder}
 
-    whitening = whiten(pairs.shifts, codes, params.shrinkage, params.max_rank)
-    floor = residual_floor(whitening.inputs, codes)
-    return Prepared(whitening.inputs, {"tolerance": floor + params.slack * (1 - floor)}, whitening)
+    def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
+        """Concave sparsity subject to reconstruction, on inputs `[R, batch, d_in]`."""
+        each = len(weights["encoder"]) // len(inputs)
+        codes = products(weights["encoder"], inputs)
+        norms = inputs.norm(dim=2).unsqueeze(1).repeat_interleave(each, 0)
+        energy = norms.square().flatten(1).sum(1)
+        error = squared_error(inputs, energy, codes, weights["decoder"]) / energy
+        epsilon = self._width(progress)
+        sparsity = (codes / (epsilon * norms.clamp_min(1e-6))).abs().log1p().flatten(1).mean(1) / log1p(1 / epsilon)
+        return Loss(sparsity, error - constants["tolerance"], error, sparsity)
 
+    def _width(self, progress: float) -> float:
+        """ε at a share `progress` of the steps: geometric from `width_start` to `width_end`."""
+        return self.width_start * (self.width_end / self.width_start) ** min(1.0, progress / 0.8)
 
-def initial(codes: int, d_in: int, params: Params, normal: Callable[..., torch.Tensor]) -> Tensors:
-    """Random unit decoder directions `[k, d_in]`; the encoder starts as their transpose (paper A, App. B.1)."""
-    decoder = normal(codes, d_in)
-    decoder = decoder / decoder.norm(dim=1, keepdim=True)
-    return {"encoder": decoder.clone(), "decoder": decoder}
+    def after_step(self, weights: Tensors, step: int) -> None:
+        """Unit decoder directions after every step; every 50th is not enough."""
+        unit_rows(weights)
 
-
-def width(params: Params, progress: float) -> float:
-    """ε at a share `progress` of the steps: geometric from `width_start` to `width_end`."""
-    return params.width_start * (params.width_end / params.width_start) ** min(1.0, progress / 0.8)
-
-
-def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
-    """Concave sparsity subject to reconstruction, on inputs `[R, batch, d_in]`."""
-    each = len(weights["encoder"]) // len(inputs)
-    codes = products(weights["encoder"], inputs)
-    norms = inputs.norm(dim=2).unsqueeze(1).repeat_interleave(each, 0)
-    energy = norms.square().flatten(1).sum(1)
-    error = squared_error(inputs, energy, codes, weights["decoder"]) / energy
-    epsilon = width(params, progress)
-    sparsity = (codes / (epsilon * norms.clamp_min(1e-6))).abs().log1p().flatten(1).mean(1) / log1p(1 / epsilon)
-    return Loss(sparsity, error - constants["tolerance"], error, sparsity)
+    def export(self, weights: Arrays, keep: Whitening) -> Arrays:
+        """Encoder and decoder of one replica in the embedding space, `[k, d]`."""
+        return linear_model(weights["encoder"] @ keep.forward.T, weights["decoder"] @ keep.backward)
 
 
 def products(rows: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-    """Every row `[R * n_init, k, d_in]` times every input `[R, batch, d_in]`: `[R * n_init, k, batch]`.
+    """Every row `[R * starts, k, d_in]` times every input `[R, batch, d_in]`: `[R * starts, k, batch]`.
 
     Initialisations of one replica share a product; the order of the factors is eight times as fast with few codes.
     """
@@ -112,13 +115,3 @@ def squared_error(
         return (inputs.repeat_interleave(each, 0) - codes.transpose(1, 2).bmm(decoder)).flatten(1).norm(dim=1).square()
     gram = decoder.bmm(decoder.transpose(1, 2))
     return energy + (codes * (gram.bmm(codes) - 2 * products(decoder, inputs))).flatten(1).sum(1)
-
-
-def after_step(weights: Tensors, params: Params, step: int) -> None:
-    """Unit decoder directions after every step; every 50th is not enough."""
-    unit_rows(weights)
-
-
-def export(weights: Arrays, keep: Whitening, params: Params) -> Arrays:  # noqa: F821
-    """Encoder and decoder of one replica in the embedding space, `[k, d]`."""
-    return linear_model(weights["encoder"] @ keep.forward.T, weights["decoder"] @ keep.backward)

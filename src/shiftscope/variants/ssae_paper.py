@@ -20,20 +20,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
-from shiftscope.variants.base import Arrays, Hyperparameters, Loss, Prepared, Tensors, unit_rows
+from shiftscope.variants.base import Arrays, Constrained, Loss, Prepared, Tensors, unit_rows
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from shiftscope.shifts import TrainingPairs
+    from shiftscope.pair_embeddings import TrainingPairs
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
 
 
-class Params(Hyperparameters):
+class Scale(NamedTuple):
+    """What `export` needs: the one number by which shifts were divided."""
+
+    scale: float
+
+
+class SsaePaper(Constrained):
     """Hyperparameters of the published recipe; UDR chooses `lr` and `sparsity_level` (App. B.1.1)."""
+
+    varying = ("sparsity_level",)
+    optimiser = "extra_adam"
+    buffers = ("running_mean", "running_variance")
 
     sparsity_level: float = Field(0.2, gt=0, le=1, description="β; with BatchNorm E|c| cannot exceed 1")
     lr: float = Field(0.005, gt=0, description="learning rate of weights (primal); half of it for the multiplier")
@@ -47,25 +57,101 @@ class Params(Hyperparameters):
     unit_norm_every: int = Field(50, ge=1, description="steps between rescalings of decoder directions to unit norm")
     project_gradient: bool = Field(False, description="remove the gradient parallel to decoder directions")
 
+    def prepare(self, pairs: TrainingPairs, n_codes: int) -> Prepared:
+        """LayerNormed shifts; without LayerNorm, shifts over one number so that E‖x‖² = k and β has the same range."""
+        import numpy as np
 
-VARYING = ("sparsity_level",)
-OPTIMISER = "extra_adam"
+        if self.layer_norm:
+            return Prepared(layer_norm(pairs.shifts), {"sparsity_level": self.sparsity_level}, Scale(1.0))
+        scale = float(np.sqrt(np.square(pairs.shifts).sum(1).mean() / n_codes))
+        return Prepared(pairs.shifts / np.float32(scale), {"sparsity_level": self.sparsity_level}, Scale(scale))
 
+    def initial(self, n_codes: int, d_in: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """W_e = W_dᵀ with random unit decoder directions `[k, d_in]`, biases 0 (App. B.1)."""
+        decoder = normal(n_codes, d_in)
+        decoder = decoder / decoder.norm(dim=1, keepdim=True)
+        zeros, wide = decoder.new_zeros(1, n_codes), decoder.new_zeros(1, d_in)
+        weights = {"encoder": decoder.clone(), "decoder": decoder, "decoder_bias": wide}
+        if self.encoder_bias:
+            weights["encoder_bias"] = zeros
+        if self.batch_norm:
+            weights |= {"gain": zeros + 1, "offset": zeros.clone()}
+            weights |= {"running_mean": zeros.clone(), "running_variance": zeros + 1}
+        return weights
 
-class Scale(NamedTuple):
-    """What `export` needs: the one number by which shifts were divided."""
+    def hooks(self, weights: Tensors) -> None:
+        """Remove the component of the gradient parallel to each decoder direction, before any optimiser sees it.
 
-    scale: float
+        At an extrapolated point, and between rescalings, directions have no unit norm: their own norm enters.
+        """
+        decoder = weights["decoder"]
 
+        def perpendicular(gradient: torch.Tensor) -> torch.Tensor:
+            direction = decoder.detach()
+            along = (gradient * direction).sum(2, keepdim=True)
+            return gradient - direction * (along / direction.square().sum(2, keepdim=True).clamp_min(1e-16))
 
-def prepare(pairs: TrainingPairs, codes: int, params: Params) -> Prepared:
-    """LayerNormed shifts; without LayerNorm, shifts over one number so that E‖x‖² = k and β has the same range."""
-    import numpy as np
+        if self.project_gradient:
+            decoder.register_hook(perpendicular)
 
-    if params.layer_norm:
-        return Prepared(layer_norm(pairs.shifts), {"sparsity_level": params.sparsity_level}, Scale(1.0))
-    scale = float(np.sqrt(np.square(pairs.shifts).sum(1).mean() / codes))
-    return Prepared(pairs.shifts / np.float32(scale), {"sparsity_level": params.sparsity_level}, Scale(scale))
+    def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
+        """Relative squared error subject to E‖c‖₁ / k ≤ β (Eqs. 4, 9, 63-64), on inputs `[R, batch, d_in]`.
+
+        The error is divided by the batch's energy, not by each sample's: a pair in which nothing changes has none.
+        """
+        codes = (inputs - weights["decoder_bias"]).bmm(weights["encoder"].transpose(1, 2))
+        if self.encoder_bias:
+            codes = codes + weights["encoder_bias"]
+        if self.batch_norm:
+            codes = normalised(weights, codes)
+        outputs = codes.bmm(weights["decoder"]) + weights["decoder_bias"]
+        error = (inputs - outputs).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
+        sparsity = codes.abs().flatten(1).mean(1)
+        return Loss(error, self._violation(sparsity, constants["sparsity_level"], progress), error, sparsity)
+
+    def _violation(self, sparsity: torch.Tensor, level: torch.Tensor, progress: float) -> torch.Tensor:
+        """Sparsity minus the level in force: none before `warmup`, then a line from 1 down to β at `tightened`."""
+        if progress < self.warmup:
+            return (sparsity - sparsity.detach()) * 0 - 1  # satisfied, whatever the code
+        way = min(1.0, (progress - self.warmup) / max(self.tightened - self.warmup, 1e-9))
+        return sparsity - (1 + way * (level - 1))
+
+    def after_step(self, weights: Tensors, step: int) -> None:
+        """Unit decoder directions every `unit_norm_every` steps, and after the last one."""
+        if (step + 1) % self.unit_norm_every == 0 or step + 1 == self.steps:
+            unit_rows(weights)
+
+    def export(self, weights: Arrays, keep: Scale) -> Arrays:
+        """One replica with BatchNorm and scale folded into encoder `[k, d]` and bias `[k]`."""
+        import numpy as np
+
+        n_codes = len(weights["encoder"])
+        gain, offset = np.ones(n_codes), np.zeros(n_codes)
+        if self.encoder_bias:
+            offset = offset + weights["encoder_bias"][0]
+        if self.batch_norm:
+            gain = weights["gain"][0] / np.sqrt(weights["running_variance"][0] + EPSILON)
+            offset = (offset - weights["running_mean"][0]) * gain + weights["offset"][0]
+        offset = offset - (weights["encoder"] @ weights["decoder_bias"][0]) * gain
+        arrays = {
+            "encoder": weights["encoder"] * gain[:, None],
+            "encoder_bias": offset,
+            "decoder": weights["decoder"],
+            "decoder_bias": weights["decoder_bias"][0],
+            "scale": np.asarray(keep.scale),
+            "layer_norm": np.asarray(float(self.layer_norm)),
+        }
+        return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+    @staticmethod
+    def target(arrays: Arrays, shifts: np.ndarray) -> np.ndarray:
+        """What is encoded and reconstructed: LayerNormed shifts where the model was trained so, else scaled ones."""
+        return layer_norm(shifts) if arrays["layer_norm"] else shifts / arrays["scale"]
+
+    @staticmethod
+    def encode(arrays: Arrays, inputs: np.ndarray) -> np.ndarray:
+        """Codes `[n, k]` of shifts `[n, d]`."""
+        return SsaePaper.target(arrays, inputs) @ arrays["encoder"].T + arrays["encoder_bias"]
 
 
 def layer_norm(shifts: np.ndarray) -> np.ndarray:
@@ -74,44 +160,8 @@ def layer_norm(shifts: np.ndarray) -> np.ndarray:
     return centred / (centred.std(1, ddof=1, keepdims=True) + EPSILON)
 
 
-def initial(codes: int, d_in: int, params: Params, normal: Callable[..., torch.Tensor]) -> Tensors:
-    """W_e = W_dᵀ with random unit decoder directions `[k, d_in]`, biases 0 (App. B.1)."""
-    decoder = normal(codes, d_in)
-    decoder = decoder / decoder.norm(dim=1, keepdim=True)
-    zeros, wide = decoder.new_zeros(1, codes), decoder.new_zeros(1, d_in)
-    weights = {"encoder": decoder.clone(), "decoder": decoder, "decoder_bias": wide}
-    if params.encoder_bias:
-        weights["encoder_bias"] = zeros
-    if params.batch_norm:
-        weights |= {"gain": zeros + 1, "offset": zeros.clone()}
-        weights |= {"running_mean": zeros.clone(), "running_variance": zeros + 1}
-    return weights
-
-
-BUFFERS = ("running_mean", "running_variance")
-"""tensors that the loss updates itself and no optimiser sees"""
-
-
-def hooks(weights: Tensors, params: Params) -> None:
-    """Remove the component of the gradient parallel to each decoder direction, before any optimiser sees it.
-
-    At an extrapolated point, and between rescalings, directions have no unit norm: their own norm enters.
-    """
-    decoder = weights["decoder"]
-
-    def perpendicular(gradient: torch.Tensor) -> torch.Tensor:
-        direction = decoder.detach()
-        share = (gradient * direction).sum(2, keepdim=True) / direction.square().sum(2, keepdim=True).clamp_min(1e-16)
-        return gradient - direction * share
-
-    if params.project_gradient:
-        decoder.register_hook(perpendicular)
-
-
-def normalised_codes(weights: Tensors, codes: torch.Tensor, params: Params) -> torch.Tensor:
+def normalised(weights: Tensors, codes: torch.Tensor) -> torch.Tensor:
     """BatchNorm over the batch `[R, batch, k]`; running statistics follow while gradients are taken (Ioffe 2015)."""
-    if not params.batch_norm:
-        return codes
     if codes.requires_grad:
         mean, variance = codes.mean(1, keepdim=True), codes.var(1, keepdim=True, unbiased=False)
         size = codes.shape[1]
@@ -120,65 +170,3 @@ def normalised_codes(weights: Tensors, codes: torch.Tensor, params: Params) -> t
     else:
         mean, variance = weights["running_mean"], weights["running_variance"]
     return (codes - mean) * (variance + EPSILON).rsqrt() * weights["gain"] + weights["offset"]
-
-
-def loss(weights: Tensors, inputs: torch.Tensor, constants: Tensors, params: Params, progress: float) -> Loss:
-    """Relative squared error subject to E‖c‖₁ / k ≤ β (Eqs. 4, 9, 63-64), on inputs `[R, batch, d_in]`.
-
-    The error is divided by the batch's energy, not by each sample's: a pair in which nothing changes has none.
-    """
-    codes = (inputs - weights["decoder_bias"]).bmm(weights["encoder"].transpose(1, 2))
-    if params.encoder_bias:
-        codes = codes + weights["encoder_bias"]
-    codes = normalised_codes(weights, codes, params)
-    outputs = codes.bmm(weights["decoder"]) + weights["decoder_bias"]
-    error = (inputs - outputs).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
-    sparsity = codes.abs().flatten(1).mean(1)
-    return Loss(error, violation(sparsity, constants["sparsity_level"], params, progress), error, sparsity)
-
-
-def violation(sparsity: torch.Tensor, level: torch.Tensor, params: Params, progress: float) -> torch.Tensor:
-    """Sparsity minus the level in force: none before `warmup`, then a line from 1 down to β at `tightened`."""
-    if progress < params.warmup:
-        return (sparsity - sparsity.detach()) * 0 - 1  # satisfied, whatever the code
-    way = min(1.0, (progress - params.warmup) / max(params.tightened - params.warmup, 1e-9))
-    return sparsity - (1 + way * (level - 1))
-
-
-def after_step(weights: Tensors, params: Params, step: int) -> None:
-    """Unit decoder directions every `unit_norm_every` steps, and after the last one."""
-    if (step + 1) % params.unit_norm_every == 0 or step + 1 == params.steps:
-        unit_rows(weights)
-
-
-def export(weights: Arrays, keep: Scale, params: Params) -> Arrays:
-    """One replica with BatchNorm and scale folded into encoder `[k, d]` and bias `[k]`."""
-    import numpy as np
-
-    codes = len(weights["encoder"])
-    gain, offset = np.ones(codes), np.zeros(codes)
-    if params.encoder_bias:
-        offset = offset + weights["encoder_bias"][0]
-    if params.batch_norm:
-        gain = weights["gain"][0] / np.sqrt(weights["running_variance"][0] + EPSILON)
-        offset = (offset - weights["running_mean"][0]) * gain + weights["offset"][0]
-    offset = offset - (weights["encoder"] @ weights["decoder_bias"][0]) * gain
-    arrays = {
-        "encoder": weights["encoder"] * gain[:, None],
-        "encoder_bias": offset,
-        "decoder": weights["decoder"],
-        "decoder_bias": weights["decoder_bias"][0],
-        "scale": np.asarray(keep.scale),
-        "layer_norm": np.asarray(float(params.layer_norm)),
-    }
-    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-
-
-def target(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
-    """What is encoded and reconstructed: LayerNormed shifts where the model was trained so, else scaled ones."""
-    return layer_norm(shifts) if weights["layer_norm"] else shifts / weights["scale"]
-
-
-def encode(weights: Arrays, shifts: np.ndarray) -> np.ndarray:
-    """Codes `[n, k]` of shifts `[n, d]`."""
-    return target(weights, shifts) @ weights["encoder"].T + weights["encoder_bias"]

@@ -4,17 +4,14 @@ The gradient parallel to decoder directions is removed before the optimiser step
 every step, and encoder bias, LayerNorm and BatchNorm, by which a code hides sparsity or loses linearity, are gone.
 """
 
+from __future__ import annotations
+
 from pydantic import Field
 
-from shiftscope.variants import ssae_paper
-
-VARYING, OPTIMISER, BUFFERS = ssae_paper.VARYING, ssae_paper.OPTIMISER, ssae_paper.BUFFERS
-prepare, initial, hooks, loss = ssae_paper.prepare, ssae_paper.initial, ssae_paper.hooks, ssae_paper.loss
-after_step, export = ssae_paper.after_step, ssae_paper.export
-encode, target = ssae_paper.encode, ssae_paper.target
+from shiftscope.variants.ssae_paper import SsaePaper
 
 
-class Params(ssae_paper.Params):
+class SsaePaperRepaired(SsaePaper):
     """The hyperparameters of `ssae_paper` with other defaults."""
 
     layer_norm: bool = Field(False, description="LayerNorm of each shift")

@@ -1,0 +1,26 @@
+"""Writes the report, one self-contained page, of tables, figures, exported vectors and what was run."""
+
+from pathlib import Path
+
+from shiftscope.files import write_json, write_text
+from shiftscope.report.page import render
+from shiftscope.report.run_facts import run_facts
+from shiftscope.workflow.job import run
+
+
+def main(
+    tables: list[Path],
+    figures: list[Path],
+    vectors: list[Path],
+    config: dict,
+    report: Path,
+    run: Path,
+    benchmarks: Path,
+) -> None:
+    facts = run_facts(benchmarks)
+    write_json(run, facts)
+    write_text(report, render(tables, figures, vectors, config, facts, report))
+
+
+if __name__ == "__main__":
+    run(main)

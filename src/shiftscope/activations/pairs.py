@@ -1,0 +1,75 @@
+"""The embeddings of text pairs: the last token's activation of both texts, at one or several layers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from shiftscope.activations.last_token import embed_layers
+from shiftscope.activations.layers import check_layers
+from shiftscope.activations.model import load
+from shiftscope.files import read_json, read_parquet
+from shiftscope.kinds import Strict
+from shiftscope.lms.base import read_manifest
+from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
+
+
+class EmbedSlice(Strict):
+    """The slice of the config of embeddings; `layer` is the LM's main one."""
+
+    lm: str
+    dataset: str
+    layer: str
+    token: Literal["last"]
+    dtype: str
+    batch_tokens: int
+    device_map: str | dict[str, int | str] | None = None
+
+
+def embed_pairs(
+    asked: EmbedSlice,
+    layers: Sequence[str],
+    pairs: Path,
+    pairs_manifest: Path,
+    lm: Path,
+    embeddings: Sequence[Path],
+    manifests: Sequence[Path],
+    state: Path,
+) -> None:
+    """Read both texts of every pair and write what each layer has at their last tokens.
+
+    Args:
+        asked: how to read.
+        layers: which of the LM's layers, in the order of `embeddings` and `manifests`.
+        pairs: the pairs' Parquet file, `pairs_manifest` its manifest.
+        pairs_manifest: see `pairs`.
+        lm: the LM's folder.
+        embeddings: files to write, one per layer.
+        manifests: their manifests.
+        state: folder of what is done so far; removed in the end.
+    """
+    facts, about_lm = read_json(pairs_manifest), read_manifest(lm)
+    check_layers(layers, about_lm["n_layers"])
+    table = read_parquet(pairs)
+    model, tokenizer = load(lm, asked.dtype, asked.device_map)
+    rows = embed_layers(
+        model,
+        tokenizer,
+        [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()],
+        layers,
+        batch_tokens=asked.batch_tokens,
+        state=state,
+        progress=f"{asked.lm} reads {asked.dataset}",
+        name=lambda index: f"{pairs} row {index % len(table)}, text_{index // len(table)}",
+    )
+    common = labels(table, facts["truths"])
+    for layer, file, manifest in zip(layers, embeddings, manifests, strict=True):
+        sides = {"embedding_0": rows[layer][None, : len(table)], "embedding_1": rows[layer][None, len(table) :]}
+        about: EmbeddingFacts = {
+            "lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token,
+            "dtype": asked.dtype, "shape": list(sides["embedding_0"].shape),
+        }  # fmt: skip
+        write_embeddings(file, manifest, common | sides, {**facts, **about}, about)
+    shutil.rmtree(state, ignore_errors=True)

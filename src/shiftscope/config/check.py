@@ -1,0 +1,178 @@
+"""What a config's sections must agree on. Checks change nothing: each refuses with one line, or returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from shiftscope.config.sections import BehaviourEntry, KindEntry, LmEntry, Top
+from shiftscope.config.study import Study
+from shiftscope.errors import ShiftScopeError, unknown
+from shiftscope.pairs._questions import QuestionDataset
+from shiftscope.tables import base as catalogue
+from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+
+Entries = dict[str, dict[str, Any]]
+READING = {"layer", "layers", "layer_variants", "dtype", "batch_tokens", "device_map"}
+"""keys of how a language model is read, which mapped embeddings take from where they come from"""
+
+
+def check_references(top: Top, entries: Entries, origin: str) -> None:
+    """Names that refer to other sections must exist, and names that become folders must not collide.
+
+    Raises:
+        ShiftScopeError: one does not, or they do; names the key, `origin` first.
+    """
+    problems = (
+        *_nothing_to_do(entries),
+        *_collisions(entries),
+        *_listed_names(entries),
+        *_origins_of_lms(entries),
+        *_code_sizes(entries),
+        *_tables_and_figures(top, entries),
+    )
+    for problem in problems:
+        raise ShiftScopeError(f"{origin}: {problem}")
+
+
+def _nothing_to_do(entries: Entries) -> Iterator[str]:
+    if not entries["pairs"] and not entries["synthetic"]:
+        yield "there is nothing to train on: name a dataset under `pairs` or `synthetic`"
+    if entries["pairs"] and not entries["lms"]:
+        yield "`pairs` need a language model: name one under `lms`"
+
+
+def _collisions(entries: Entries) -> Iterator[str]:
+    if SYNTHETIC in entries["lms"]:
+        yield f"lms.{SYNTHETIC}: this name is taken by synthetic data, choose another"
+    for both in sorted(set(entries["pairs"]) & set(entries["synthetic"])):
+        yield f"{both} is both under `pairs` and under `synthetic`: rename one"
+
+
+def _listed_names(entries: Entries) -> Iterator[str]:
+    """Lists of names that belong to another section."""
+    members = ((f"{section}.{name}", entry) for section, found in entries.items() for name, entry in found.items())
+    lists = ((f"{place}.{key}", *rest) for place, entry in members for key, *rest in _lists(entry, entries))
+    for place, listed, allowed in lists:
+        for other in listed:
+            if other not in allowed:
+                yield f"{place}: {unknown(repr(other), other, allowed)}"
+
+
+def _lists(entry: KindEntry, entries: Entries) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+    """An entry's lists of names: their key, the names, and what they may be."""
+    variants, datasets = entries["variants"], entries["pairs"] | entries["synthetic"]
+    known = {"variants": variants, "layer_variants": variants, "pairs": entries["pairs"], "datasets": datasets}
+    for key, allowed in known.items():
+        yield key, getattr(entry, key, None) or [], allowed
+    for size, some in (getattr(entry, "codes", None) or {}).items():
+        yield f"codes.{size}", some or [], variants
+
+
+def _origins_of_lms(entries: Entries) -> Iterator[str]:
+    trained = [name for name, entry in entries["lms"].items() if entry.kind not in (UNTRAINED, MAPPED)]
+    for name, entry in entries["lms"].items():
+        if entry.kind in (UNTRAINED, MAPPED) and entry.params.of not in trained:
+            problem = unknown(f"trained language model {entry.params.of!r}", entry.params.of, trained)
+            yield f"lms.{name}.of: {problem}"
+        if entry.kind == TRAINED and entry.params.corpus not in entries["corpora"]:
+            problem = unknown(f"corpus {entry.params.corpus!r}", entry.params.corpus, entries["corpora"])
+            yield f"lms.{name}.corpus: {problem}"
+        idle = sorted(entry.model_fields_set & READING) if entry.kind == MAPPED else []
+        if idle:
+            yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"
+
+
+def _code_sizes(entries: Entries) -> Iterator[str]:
+    for section in ("pairs", "synthetic"):
+        for name, entry in entries[section].items():
+            if not (entry.codes or entry.params.n_varying):
+                yield (
+                    f"{section}.{name}.codes is missing: say how many concepts vary in these pairs, e.g. [5]; several sizes "
+                    "can be compared"
+                )
+
+
+def _tables_and_figures(top: Top, entries: Entries) -> Iterator[str]:
+    known = catalogue.names()
+    for name, entry in entries["variants"].items():
+        for other in entry.shown_in or []:
+            if other not in known:
+                yield f"variants.{name}.shown_in: {unknown(repr(other), other, known)}"
+    for section in ("tables", "figures"):
+        allowed = [name for name in known if name.startswith(section.removesuffix("s"))]
+        for name in getattr(top, section):
+            if name not in allowed:
+                yield f"{section}: {unknown(repr(name), name, allowed)}"
+
+
+def check_layers(lms: dict[str, LmEntry], origin: str) -> None:
+    """`layer_variants` is for further layers, so there must be some.
+
+    Raises:
+        ShiftScopeError: there is none.
+    """
+    for name, entry in lms.items():
+        if entry.layer_variants and len(entry.layers) == 1:
+            raise ShiftScopeError(
+                f"{origin}: lms.{name}.layer_variants is for further layers, and `layers` names none: add some, or "
+                "leave it out"
+            )
+
+
+def check_asks(name: str, entries: Entries, origin: str) -> None:
+    """An entry of `behaviour` has the name of a pair dataset that is made of questions with answers.
+
+    Raises:
+        ShiftScopeError: it has not.
+    """
+    asking = [pair for pair, entry in entries["pairs"].items() if isinstance(entry.params, QuestionDataset)]
+    if name not in asking:
+        raise ShiftScopeError(f"{origin}: behaviour: {unknown(f'dataset {name!r} with questions', name, asking)}")
+
+
+def check_asked(name: str, asked: BehaviourEntry, variants: dict[str, KindEntry], origin: str) -> None:
+    """The variants whose vectors steer must exist.
+
+    Raises:
+        ShiftScopeError: one does not.
+    """
+    for variant in asked.variants or []:
+        if variant not in variants:
+            raise ShiftScopeError(f"{origin}: behaviour.{name}.variants: {unknown(repr(variant), variant, variants)}")
+
+
+def check_work(study: Study, origin: str) -> None:
+    """Every dataset has a variant to train, and every table and figure something to show.
+
+    Raises:
+        ShiftScopeError: one has not; says what to add.
+    """
+    for problem in (*_idle_datasets(study), *_idle_behaviour(study), *_empty_tables(study)):
+        raise ShiftScopeError(f"{origin}: {problem}")
+
+
+def _idle_datasets(study: Study) -> Iterator[str]:
+    for lm, dataset in study.trained_on():
+        sizes = study.codes(lm, dataset)
+        for codes in sizes:
+            if not study.variants_on(lm, dataset, codes):
+                on = ("" if lm == SYNTHETIC else f" with {lm}") + (f" at code size {codes}" if len(sizes) > 1 else "")
+                yield (
+                    f"no variant is left to train on {dataset}{on}: the `variants` lists of the two and the variants' own "
+                    "`datasets` leave none in common, or only variants that need labelled concepts; add a variant"
+                )
+
+
+def _idle_behaviour(study: Study) -> Iterator[str]:
+    for lm, dataset in study.asked():
+        if not study.steered(lm, dataset):
+            yield f"behaviour.{dataset}.variants: none of them is trained on {dataset} with {lm}: name another"
+
+
+def _empty_tables(study: Study) -> Iterator[str]:
+    for name in study.tables + study.figures:
+        kind = catalogue.entry(name).PARTS
+        if not study.has(kind):
+            section = f"{name.split('_')[0]}s"
+            yield f"{section}: {name!r} needs {catalogue.NEEDS[kind]}, and there is none: add one or leave {name} out"

@@ -1,0 +1,204 @@
+"""Reading a config: YAML, overrides, defaults that depend on other entries, and one-line errors for what may not be.
+
+Read once, while the Snakefile is parsed. No script imports it: a job gets the canonical JSON of the slice it depends
+on, so a change elsewhere in the config leaves it alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from shiftscope import kinds
+from shiftscope.config import check
+from shiftscope.config.sections import (
+    DEFAULT_KIND,
+    ENTRIES,
+    KEYS,
+    NAME,
+    BehaviourEntry,
+    KindEntry,
+    LmEntry,
+    Top,
+    own_keys,
+)
+from shiftscope.config.study import Study
+from shiftscope.errors import ShiftScopeError, unknown
+from shiftscope.vocabulary import UNTRAINED
+
+
+def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any] | None = None) -> Study:
+    """Read `base`, let each override replace whole top-level sections, then single `values`; check everything.
+
+    Raises:
+        ShiftScopeError: a file is not YAML, or a key, name or value is not allowed; names it, what is allowed and
+            the nearest name.
+    """
+    raw: dict[str, Any] = {}
+    for path in [base, *overrides]:
+        raw |= _read_yaml(Path(path))
+    origin = " + ".join([*(str(path) for path in [base, *overrides]), *(["--config"] if values else [])])
+    return parse_config(raw | dict(values or {}), origin)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as PyYAML reads it, but a key that is given twice is an error: PyYAML takes the last and drops the others."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        count = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, _ in node.value:
+            if count[key.value] > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key {key.value!r} is given more than once", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise ShiftScopeError(f"{path} is not valid YAML: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise ShiftScopeError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise ShiftScopeError(f"cannot read the config {path}: {error.strerror}") from error
+    if content is not None and not isinstance(content, dict):
+        raise ShiftScopeError(
+            f"{path} must hold sections such as `seeds:` and `variants:`, not a {type(content).__name__}"
+        )
+    return content or {}
+
+
+def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Study:
+    """Check a configuration that was read already; `origin` names it in errors."""
+    top = _checked(Top, raw, origin, "")
+    entries: dict[str, dict[str, Any]] = {
+        section: {name: _entry(section, name, entry or {}, origin) for name, entry in getattr(top, section).items()}
+        for section in KEYS
+    }
+    check.check_references(top, entries, origin)
+    lms = {name: _with_layers(entry, entries["lms"]) for name, entry in entries["lms"].items()}
+    check.check_layers(lms, origin)
+    behaviour = {name: _behaviour(name, entry or {}, entries, origin) for name, entry in top.behaviour.items()}
+    read = entries | {"lms": lms, "behaviour": behaviour}
+    study = Study(blocks=top.seeds, tables=top.tables, figures=top.figures, **read)
+    check.check_work(study, origin)
+    return study
+
+
+def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> KindEntry:
+    """An entry's own keys go to its type, all others to the class that it names."""
+    place = f"{section}.{name}"
+    if not NAME.fullmatch(name):
+        raise ShiftScopeError(
+            f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first"
+        )
+    model, also = _kind(section, name, raw, origin), own_keys(section)
+    params = {key: value for key, value in raw.items() if key not in also}
+    fields = {key: raw[key] for key in also & set(ENTRIES[section].model_fields) & set(raw)}
+    fields |= {"kind": _kind_name(section, name, raw), "params": _checked(model, params, origin, place, sorted(also))}
+    if section == "variants":
+        grid = raw.get("grid", {})
+        fields["settings"] = _settings(model, params, grid, origin, place)
+        _check_curve(grid, raw, origin, place)
+    return _checked(ENTRIES[section], fields, origin, place)
+
+
+def _kind_name(section: str, name: str, raw: dict[str, Any]) -> str:
+    return raw.get(KEYS[section], DEFAULT_KIND.get(section, name))
+
+
+def _kind(section: str, name: str, raw: dict[str, Any], origin: str) -> type[kinds.Kind]:
+    """The class that an entry names, or that it is called."""
+    key, kind = KEYS[section], _kind_name(section, name, raw)
+    if kind not in kinds.names(section):
+        what = f"{key} {kind!r}" + ("" if key in raw else f" (its name, for it has no `{key}`)")
+        raise ShiftScopeError(f"{origin}: {section}.{name}: {unknown(what, str(kind), kinds.names(section))}")
+    return kinds.load(section, kind)
+
+
+def _with_layers(entry: LmEntry, lms: dict[str, LmEntry]) -> LmEntry:
+    """The entry with all its layers, the main one first; an untrained twin that names none takes its LM's."""
+    inherits = entry.kind == UNTRAINED and not entry.layer and not entry.layers
+    named = lms[entry.params.of] if inherits else entry
+    layers = list(dict.fromkeys([*filter(None, [named.layer]), *named.layers])) or ["final_norm"]
+    some = entry.layer_variants or named.layer_variants
+    return entry.model_copy(update={"layer": layers[0], "layers": layers, "layer_variants": some})
+
+
+def _behaviour(name: str, raw: dict[str, Any], entries: dict[str, dict[str, Any]], origin: str) -> BehaviourEntry:
+    check.check_asks(name, entries, origin)
+    asked = _checked(BehaviourEntry, raw, origin, f"behaviour.{name}")
+    check.check_asked(name, asked, entries["variants"], origin)
+    return asked
+
+
+def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, place: str) -> list[Any]:
+    """Every point of the grid: each value of each listed parameter with each of the others'."""
+    if not isinstance(grid, dict) or not all(isinstance(values, list) and values for values in grid.values()):
+        raise ShiftScopeError(
+            f"{origin}: {place}.grid must give each parameter a list of values, e.g. {{lr: [0.01, 0.02]}}"
+        )
+    for name in grid:
+        if name in params:
+            raise ShiftScopeError(f"{origin}: {place}.grid.{name}: {name} is also set outside the grid: remove one")
+    points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
+    settings = [_checked(model, params | point, origin, f"{place}.grid") for point in points]
+    for number, (point, setting) in enumerate(zip(points, settings, strict=True)):
+        if setting in settings[:number]:
+            raise ShiftScopeError(f"{origin}: {place}.grid: {point} is there twice: list each value once")
+    return settings
+
+
+def _check_curve(grid: dict, raw: dict, origin: str, place: str) -> None:
+    """Numbers of pairs in a grid are points of a curve, and nothing to choose from."""
+    if "n_pairs" in grid and (len(grid) > 1 or None in grid["n_pairs"] or not raw.get("shown_in")):
+        raise ShiftScopeError(
+            f"{origin}: {place}.grid.n_pairs: a curve over numbers of pairs is a variant of its own: list numbers, nothing "
+            "else in its grid, and `shown_in: [figure_pairs]` beside it"
+        )
+
+
+PLAIN = {
+    "dict_type": "it must be a block of `key: value` lines, or {}",
+    "list_type": "it must be a list, such as [a, b]",
+    "tuple_type": "it must be a list, such as [a, b]",
+    "path_type": "it must be the path of a file",
+}
+"""what pydantic says in Python's words, in YAML's"""
+
+
+def _checked(model: type[BaseModel], raw: Any, origin: str, place: str, also: list[str] | None = None) -> Any:
+    """`model(**raw)`, its first error as one line."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as errors:
+        error = errors.errors(include_url=False)[0]
+    where = ".".join([*filter(None, [place]), *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        fields = _fields_at(model, error["loc"][:-1]) + (also or [])
+        problem = unknown("this key", str(error["loc"][-1]), fields)
+    elif error["type"] == "missing":
+        problem = "this key is missing"
+    else:
+        message = PLAIN.get(error["type"], error["msg"].removeprefix("Value error, "))
+        problem = f"{error['input']!r} is not allowed: {message}"
+    raise ShiftScopeError(f"{origin}: {where}: {problem}" if where else f"{origin}: {problem}")
+
+
+def _fields_at(model: type[BaseModel], path: tuple) -> list[str]:
+    """Fields of the block inside `model` that `path` leads to."""
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

@@ -1,0 +1,196 @@
+"""The types of a config's sections, as users write them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, field_validator
+
+from shiftscope.kinds import Strict
+from shiftscope.lms.base import Source
+from shiftscope.pairs.base import PairDataset
+from shiftscope.synthetic.base import Law
+from shiftscope.variants.base import Variant
+
+KEYS = {"corpora": "kind", "lms": "source", "pairs": "kind", "synthetic": "kind", "variants": "kind"}
+"""sections whose entries are classes found by name (packages of the same name), and the key that names one"""
+DEFAULT_KIND = {"synthetic": "linear_shifts"}
+"""else an entry without that key is of the kind that it is called"""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+DEVICE_MAP = re.compile(r"auto|balanced|balanced_low_0|sequential|cpu|cuda(:\d+)?")
+DEVICE = re.compile(r"cpu|disk|cuda(:\d+)?")
+
+
+def _each_once(values: list) -> list:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice: list it once")
+    return values
+
+
+def _without_zero(doses: list[float]) -> list[float]:
+    if 0 in doses:
+        raise ValueError("dose 0, the unsteered model, is always measured: leave it out")
+    return doses
+
+
+Names = Annotated[list[str], AfterValidator(_each_once)]
+Selected = Annotated[Names, Field(min_length=1)]
+Size = Annotated[int, Field(ge=1)]
+Sizes = Annotated[list[Size], Field(min_length=1), AfterValidator(_each_once)]
+SizesByVariant = Annotated[dict[Size, Selected | None], Field(min_length=1)]
+Doses = Annotated[list[float], Field(min_length=1), AfterValidator(_each_once), AfterValidator(_without_zero)]
+SIZES = TypeAdapter(Sizes)
+Layer = Annotated[str, Field(pattern=r"^(final_norm|resid_post\.\d+)$")]
+
+
+class KindEntry(Strict):
+    """An entry of a section: its kind, and what the kind's own class takes."""
+
+    kind: str
+    params: Any
+
+    @property
+    def dump(self) -> dict[str, Any]:
+        """All parameters, defaults included, as JSON values."""
+        return self.params.model_dump(mode="json")
+
+
+class LmEntry(KindEntry):
+    """A language model, where its activation is read, and what is done with it.
+
+    Of several `layers` the main one is `layer` if it is given, else the first; further layers take the variants that
+    `layer_variants` lists, or only the first. An untrained twin that names no layer is read where its LM is.
+    """
+
+    params: Source
+    layer: Layer | None = None
+    layers: Annotated[list[Layer], AfterValidator(_each_once)] = Field(default_factory=list)
+    layer_variants: Selected | None = None
+    dtype: str = Field("float32", pattern=r"^(float32|float16|bfloat16)$")
+    batch_tokens: int = Field(2048, ge=1)
+    device_map: str | dict[str, int | str] | None = None
+    variants: Selected | None = None
+    pairs: Selected | None = None
+
+    @field_validator("device_map", mode="before")
+    @classmethod
+    def _devices(cls, given: Any) -> Any:
+        def is_device(device: Any) -> bool:
+            return device >= 0 if type(device) is int else bool(DEVICE.fullmatch(str(device)))
+
+        by_module = isinstance(given, dict) and given and all(map(is_device, given.values()))
+        named = isinstance(given, str) and DEVICE_MAP.fullmatch(given)
+        if given is None or named or by_module:
+            return given
+        raise ValueError(
+            "it must be auto, balanced, balanced_low_0, sequential, cpu or cuda, or a block of `module: device` lines, "
+            "a device being the number of a GPU, cpu or disk"
+        )
+
+
+class DatasetEntry(KindEntry):
+    """A dataset of text pairs or a synthetic one, and the code sizes trained on it.
+
+    `codes` is `[27, 135]`, or `{27: all, 135: [ssae, affine]}` where a size is for some variants only.
+    """
+
+    params: PairDataset | Law
+    codes: SizesByVariant | None = None
+    variants: Selected | None = None
+
+    @field_validator("codes", mode="before")
+    @classmethod
+    def _all_variants(cls, codes: Any) -> Any:
+        if isinstance(codes, dict):
+            return {size: None if some == "all" else some for size, some in codes.items()}
+        return codes if codes is None else dict.fromkeys(SIZES.validate_python(codes))
+
+
+class BehaviourEntry(Strict):
+    """What is measured of a language model's answers to a dataset's held-out questions while it is steered.
+
+    `doses` are multiples of the exported vectors, 0 is always among them; `random` is how many draws of random
+    directions stand beside each variant. A dose is chosen among those that raise the perplexity of the texts in
+    `neutral`, one a line, to at most `perplexity_rise` times that of the unsteered model.
+    """
+
+    variants: Selected | None = None
+    doses: Doses = Field([-1.0, -0.5, -0.25, 0.25, 0.5, 1.0])
+    random: int = Field(5, ge=2)
+    all_seeds: bool = True
+    questions: int | None = Field(None, ge=4)
+    perplexity_rise: float = Field(1.1, ge=1)
+    neutral: Path = Path("data/texts/neutral.txt")
+    seed: int = Field(0, ge=0)
+
+
+class VariantEntry(KindEntry):
+    """A model variant; `settings` are the points of its grid, all with the same seeds.
+
+    `datasets` are those that it is trained on, and `shown_in` the tables and figures that show it, all if None. One that
+    names its tables is there for them alone, and no steering vectors of it are exported.
+    """
+
+    params: Variant
+    settings: list[Variant]
+    datasets: Selected | None = None
+    shown_in: Selected | None = None
+
+    @property
+    def dumps(self) -> list[dict[str, Any]]:
+        """All settings as JSON values."""
+        return [setting.model_dump(mode="json") for setting in self.settings]
+
+
+ENTRIES: dict[str, type[KindEntry]] = {
+    "corpora": KindEntry, "lms": LmEntry, "pairs": DatasetEntry, "synthetic": DatasetEntry, "variants": VariantEntry
+}  # fmt: skip
+
+
+def own_keys(section: str) -> set[str]:
+    """The keys of a section's entries that belong to none of its kinds."""
+    fields = set(ENTRIES[section].model_fields) - {"kind", "params", "settings"}
+    return fields | {KEYS[section]} | ({"grid"} if section == "variants" else set())
+
+
+class Top(Strict):
+    """The sections of a config file."""
+
+    seeds: list[Any] = Field(min_length=1)
+    corpora: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    synthetic: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any] | None] = Field(min_length=1)
+    behaviour: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    tables: Names = Field(default_factory=list)
+    figures: Names = Field(default_factory=list)
+
+    @field_validator("seeds")
+    @classmethod
+    def _blocks(cls, blocks: list[Any]) -> list[str]:
+        names = [str(block) for block in blocks]
+        count = Counter(seed for block in names for seed in seeds_of(block))
+        twice = sorted(seed for seed in count if count[seed] > 1)
+        if twice:
+            raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
+        return names
+
+
+def seeds_of(block: str) -> list[int]:
+    """The seeds of one block: `"0-9"` or `"10"`.
+
+    Raises:
+        ValueError: it is neither, or an empty range.
+    """
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", block)
+    if not match:
+        raise ValueError(f'seeds {block!r} is neither a number such as "10" nor a range such as "0-9"')
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise ValueError(f'seeds "{block}" ends before it begins: write "{last}-{first}"')
+    return list(range(first, last + 1))

@@ -1,0 +1,164 @@
+"""What rules ask of a configuration: what is trained on what, what is shown where, and what that needs."""
+
+from __future__ import annotations
+
+import itertools
+
+from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, VariantEntry
+from shiftscope.files import canonical_json
+from shiftscope.kinds import Strict
+from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.workflow.paths import AT, at_layer, lm_of
+
+
+class Study(Strict):
+    """A whole configuration, every entry checked by the class of its kind, and what rules ask of it."""
+
+    blocks: list[str]
+    corpora: dict[str, KindEntry]
+    lms: dict[str, LmEntry]
+    pairs: dict[str, DatasetEntry]
+    synthetic: dict[str, DatasetEntry]
+    variants: dict[str, VariantEntry]
+    behaviour: dict[str, BehaviourEntry]
+    tables: list[str]
+    figures: list[str]
+
+    @property
+    def resolved(self) -> str:
+        """The whole configuration, defaults included, as canonical JSON."""
+        return canonical_json(self.model_dump(mode="json", serialize_as_any=True))
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """The entry of a pair or synthetic dataset."""
+        return self.pairs.get(name) or self.synthetic[name]
+
+    def trained_on(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) that is trained on and evaluated; synthetic data have the lm `synthetic`.
+
+        A further layer of a language model counts as a language model of its own, called `lm@layer`.
+        """
+        real = [
+            (reading, name)
+            for lm in self.lms
+            for reading in self.layers_of(lm)
+            for name in self.pairs
+            if self._reads(lm, name)
+        ]
+        return real + [(SYNTHETIC, name) for name in self.synthetic]
+
+    def layers_of(self, lm: str) -> dict[str, str]:
+        """What a language model is called where it is read, with the layer: `lm` itself, then `lm@layer`."""
+        main, *further = self.lms[lm].layers
+        return {lm: main} | {at_layer(lm, layer): layer for layer in further}
+
+    def lm(self, reading: str) -> LmEntry:
+        """The entry of the language model called `lm` or `lm@layer`."""
+        return self.lms[lm_of(reading)]
+
+    def _reads(self, lm: str, dataset: str) -> bool:
+        entry = self.lms[lm]
+        of_mapped = entry.kind != MAPPED or self._reads(entry.params.of, dataset)
+        return dataset in (entry.pairs or [dataset]) and of_mapped
+
+    def needed_by(self, kind: str) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose metrics an entry of the catalogue needs; `kind` is a key of `tables.base.NEEDS`.
+
+        Further layers and mapped embeddings are shown only by the entries that ask for them, beside what they belong to.
+        """
+        kinds = {place: self._kind_of(*place) for place in self.trained_on()}
+        if kind == "mapped":
+            mapped = [place for place, found in kinds.items() if found == "mapped"]
+            origins = {(self.lms[lm].params.of, name) for lm, name in mapped}
+            return [place for place in kinds if place in origins or place in mapped] if mapped else []
+        if kind == "known":
+            return [place for place, found in kinds.items() if found == "language" and self._truth_is_known(place[0])]
+        wanted = {"layers": ("language", "layers"), "all": ("language", "synthetic")}.get(kind, (kind,))
+        return [place for place, found in kinds.items() if found in wanted]
+
+    def _truth_is_known(self, lm: str) -> bool:
+        entry = self.lms[lm]
+        return entry.kind == TRAINED or (entry.kind == UNTRAINED and self.lms[entry.params.of].kind == TRAINED)
+
+    def _kind_of(self, lm: str, dataset: str) -> str:
+        if lm == SYNTHETIC:
+            return self.synthetic[dataset].params.parts
+        return "layers" if AT in lm else "mapped" if self.lms[lm].kind == MAPPED else "language"
+
+    def hidden_from(self, name: str) -> list[str]:
+        """Variants that a table or figure leaves out, because they name others that show them."""
+        return sorted(variant for variant, entry in self.variants.items() if name not in (entry.shown_in or [name]))
+
+    def vectors_of(self, lm: str, dataset: str) -> list[str]:
+        """Variants of which steering vectors can be exported: not those that are there for some tables alone."""
+        return [name for name in self.variants_on(lm, dataset) if not self.variants[name].shown_in]
+
+    def exported(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose steering vectors are exported: of language models that somebody uses.
+
+        Neither an untrained twin nor a model that was trained here to know the truth is one; a rule can export theirs, too.
+        """
+        return [place for place in self.needed_by("layers") if self.lm(place[0]).kind not in (UNTRAINED, TRAINED)]
+
+    def codes(self, lm: str, dataset: str) -> list[int]:
+        """Code sizes k on a dataset; an untrained twin, mapped embeddings and a further layer take only the first."""
+        entry = self.dataset(dataset)
+        sizes = list(entry.codes or []) or [entry.params.n_varying]
+        return sizes[:1] if lm != SYNTHETIC and (AT in lm or self.lm(lm).kind in (UNTRAINED, MAPPED)) else sizes
+
+    def variants_on(self, lm: str, dataset: str, codes: int | None = None) -> list[str]:
+        """Variants trained on a dataset: all, unless the lm, dataset or code size lists some, or they list datasets.
+
+        Without `codes`, for the main code size, the first. A supervised variant is left out where nothing is labelled.
+        """
+        entry = self.dataset(dataset)
+        names = [name for name in self.variants if name in (entry.variants or [name])]
+        names = [name for name in names if dataset in (self.variants[name].datasets or [dataset])]
+        listed = (entry.codes or {}).get(codes or self.codes(lm, dataset)[0])
+        names = [name for name in names if name in (listed or [name])]
+        if lm != SYNTHETIC:
+            names = [name for name in names if name in (self.lm(lm).variants or [name])]
+        if dataset in self.pairs and not entry.params.labelled:
+            names = [name for name in names if not self.variants[name].params.supervised]
+        if AT in lm:
+            some = self.lm(lm).layer_variants
+            names = names[:1] if some is None else [name for name in names if name in some]
+        return names
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose behaviour is measured: of trained language models, at their main layer."""
+        read = self.needed_by("language")
+        return [(lm, name) for lm, name in read if name in self.behaviour and self.lms[lm].kind != UNTRAINED]
+
+    def steered(self, lm: str, dataset: str) -> list[str]:
+        """Variants whose vectors steer the language model while its behaviour on a dataset is measured."""
+        wanted = self.behaviour[dataset].variants
+        return [name for name in self.vectors_of(lm, dataset) if name in (wanted or [name])]
+
+    def has(self, kind: str) -> bool:
+        """Whether there is what an entry of the catalogue needs: a key of `tables.base.NEEDS`."""
+        if kind == "transfer":
+            return any(self.transfers(lm) for lm in self.lms)
+        if kind == "layers":
+            return any(AT in lm for lm, _ in self.trained_on())
+        return bool(self.asked() if kind == "behaviour" else self.needed_by(kind))
+
+    def transfers(self, lm: str) -> list[tuple[str, str]]:
+        """Pairs of datasets such that a vector learned on the first is tried on the second (out of distribution).
+
+        They share a concept, as far as it is known before the pairs are made, and the frame in which it is read.
+        """
+        names = [dataset for reading, dataset in self.needed_by("language") if reading == lm]
+        frames = {name: self.pairs[name].params.template for name in names}
+        return [
+            (first, second)
+            for first, second in itertools.permutations(names, 2)
+            if frames[first] == frames[second] and self._concepts(first) & self._concepts(second)
+        ]
+
+    def _concepts(self, dataset: str) -> set[str]:
+        return set(self.pairs[dataset].params.concept_names())
+
+    def blocks_of(self, variant: str) -> list[str]:
+        """Seed blocks of a variant; one that no seed enters is fitted once, as seed 0."""
+        return ["0"] if self.variants[variant].params.deterministic else self.blocks

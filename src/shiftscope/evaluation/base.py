@@ -1,0 +1,91 @@
+"""What every evaluation starts from: the models of a dataset, what their rows share, and random directions beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from shiftscope import kinds
+from shiftscope.files import canonical_json
+from shiftscope.models import BlockFacts, Model, read_facts, read_models
+from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.variants.base import Variant
+
+Row = dict[str, Any]
+"""a metric row, or a part of one: columns of `shiftscope.evaluation.parts.SCHEMA`"""
+
+RANDOM_DICTIONARIES = 5
+"""random dictionaries of equal size behind each chance level"""
+
+
+class Trained(NamedTuple):
+    """A variant's replicas on one dataset, with its class and what was selected."""
+
+    facts: BlockFacts
+    variant: type[Variant]
+    models: list[Model]
+    chosen: int = 0
+    """the setting that UDR chose, 0 where there is no choice"""
+
+    @property
+    def n_codes(self) -> int:
+        """Code size k."""
+        return self.facts["codes"]
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """All settings as JSON values."""
+        return self.facts["settings"]
+
+
+def read_trained(weights: list[Path], sidecars: list[Path]) -> dict[str, list[Trained]]:
+    """Everything that was trained, by dataset; the blocks of seeds of a variant and code size are one `Trained`."""
+    blocks: dict[tuple[str, str, int], list[tuple[Path, Path]]] = {}
+    for path, sidecar in zip(weights, sidecars, strict=True):
+        facts = read_facts(sidecar)
+        blocks.setdefault((facts["dataset"], facts["variant"], facts["codes"]), []).append((path, sidecar))
+    trained: dict[str, list[Trained]] = {}
+    for (dataset, _, _), files in blocks.items():
+        facts = read_facts(files[0][1])
+        one = Trained(facts, kinds.load("variants", facts["kind"]), read_models(*zip(*files, strict=True)))
+        trained.setdefault(dataset, []).append(one)
+    return trained
+
+
+def common(data: PairEmbeddings, eval_dataset: str, split: str) -> Row:
+    """What all rows of one dataset on one language model share, tried on the pairs of `eval_dataset`.
+
+    A language model's untrained twin gives the same rows under its trained model's name, with `control` set.
+    """
+    facts = data.facts
+    return {
+        "dataset": facts["dataset"],
+        "eval_dataset": eval_dataset,
+        "lm": facts["untrained_of"] or facts["lm"],
+        "layer": facts["layer"] or "",
+        "control": "untrained_lm" if facts["untrained_of"] else "",
+        "split": split,
+        "variant": "",
+        "params": "{}",
+        "selected": True,
+    }
+
+
+def described(one: Trained, model: Model) -> Row:
+    """What rows of one model share."""
+    return {
+        "variant": one.facts["variant"],
+        "codes": one.n_codes,
+        "params": canonical_json(one.settings[model.setting]),
+        "selected": model.setting == one.chosen,
+        "data_seed": model.data_seed,
+        "seed": model.seed,
+    }
+
+
+def random_directions(n_codes: int, seed: int, data_seed: int, width: int) -> np.ndarray:
+    """Random unit directions `[n_codes, width]`."""
+    directions = np.random.default_rng([seed, data_seed]).normal(size=(n_codes, width))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)

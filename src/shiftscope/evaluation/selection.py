@@ -1,0 +1,66 @@
+"""The settings that UDR chose on one dataset of one language model: `results/selection/{lm}/{dataset}.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypedDict
+
+from shiftscope.evaluation.base import Trained
+from shiftscope.files import canonical_json, read_json, write_json
+from shiftscope.metrics.sparsity import l1, reconstruction_error
+from shiftscope.metrics.udr import select
+from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.variants.base import codes_of
+
+
+class Selection(TypedDict):
+    """What was chosen for one variant at one code size, and what by (docs/file-formats.md)."""
+
+    lm: str
+    dataset: str
+    codes: int
+    variant: str
+    settings: list[dict[str, Any]]
+    udr: list[float | None]
+    reconstruction: list[float]
+    sparsity: list[float]
+    eligible: list[bool]
+    chosen: int
+
+
+def selections(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Selection]:
+    """The choice for everything that has several settings; numbers of pairs are points of a curve and no choice."""
+    several = [
+        one for one in trained if len({canonical_json(setting | {"n_pairs": None}) for setting in one.settings}) > 1
+    ]
+    return [_selection(data, one) for one in several]
+
+
+def _selection(data: PairEmbeddings, one: Trained) -> Selection:
+    heldout = [data.sides(data_seed, "test") for data_seed in range(data.data_seeds)]
+    errors, sparsities = [], []
+    for model in one.models:
+        sides = heldout[model.data_seed]
+        errors.append(reconstruction_error(one.variant, model.arrays, *sides))
+        sparsities.append(l1(codes_of(one.variant, model.arrays, *sides)))
+    found = select(one.models, errors, sparsities, len(one.settings))
+    facts = {key: one.facts[key] for key in ("lm", "dataset", "codes", "variant", "settings")}
+    return Selection(**facts, **found._asdict())
+
+
+def chosen(trained: Iterable[Trained], found: Iterable[Selection]) -> list[Trained]:
+    """Everything trained, each with the setting that was chosen for it."""
+    settings = {(one["dataset"], one["variant"], one["codes"]): one["chosen"] for one in found}
+    keys = ((one, (one.facts["dataset"], one.facts["variant"], one.n_codes)) for one in trained)
+    return [one._replace(chosen=settings.get(key, 0)) for one, key in keys]
+
+
+def write_selections(path: Path, found: list[Selection]) -> None:
+    """Write the choices of one dataset on one language model."""
+    write_json(path, found)
+
+
+def read_selections(paths: Iterable[Path]) -> list[Selection]:
+    """The choices of several datasets."""
+    return [one for path in paths for one in read_json(path)]

@@ -1,0 +1,187 @@
+"""Pair embeddings and their shifts δz = z̃ - z: `embeddings.safetensors` and its manifest (docs/file-formats.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from shiftscope.errors import ShiftScopeError, unknown
+from shiftscope.files import read_json, read_tensors, sha256_of, write_json, write_tensors
+from shiftscope.vocabulary import SPLITS
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class EmbeddingFacts(TypedDict, total=False):
+    """The manifest: that of the pairs, and what was read of them where; a dataset may add facts of its own."""
+
+    lm: str
+    untrained_of: str | None
+    layer: str | None
+    token: str
+    dtype: str
+    shape: list[int]
+    sha256: str
+    dataset: str
+    kind: str
+    n_varying: int | None
+    max_changed: int | None
+    template: str
+    split_unit: str
+    concepts: list[str]
+    truths: dict[str, list[str]]
+    primary_truth: str | None
+    counts: dict[str, int]
+    rejected: int
+    map: dict[str, Any]
+    mapped_from: str
+    assumptions: dict[str, bool]
+    law: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PairEmbeddings:
+    """Embeddings of both texts of every pair, `[G, n, d]`, with split, group, concept, sign and truths of every pair."""
+
+    embedding_0: np.ndarray
+    embedding_1: np.ndarray
+    split: np.ndarray
+    group: np.ndarray
+    concept: np.ndarray
+    sign: np.ndarray
+    truths: dict[str, np.ndarray] = field(default_factory=dict)
+    """the primary truth first"""
+    facts: EmbeddingFacts = field(default_factory=dict)
+
+    @property
+    def data_seeds(self) -> int:
+        """How many data sets of the same law the file holds: 1 for a language model."""
+        return self.embedding_0.shape[0]
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers of one split."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def sides(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """z and z̃ of one split, `[n_split, d]` float32 each."""
+        rows = self.rows(split)
+        return self.embedding_0[data_seed, rows], self.embedding_1[data_seed, rows]
+
+    def shifts(self, data_seed: int, split: str) -> np.ndarray:
+        """δz of one split, `[n_split, d]` float32."""
+        before, after = self.sides(data_seed, split)
+        return after - before
+
+
+def write_embeddings(
+    path: Path, manifest: Path, arrays: Mapping[str, np.ndarray], facts: EmbeddingFacts, about: Mapping[str, Any]
+) -> None:
+    """Write `embeddings.safetensors`, with `about` in its metadata, and its manifest: `facts`, and the sha256 of the file."""
+    write_tensors(path, arrays, about)
+    write_json(manifest, {**facts, "sha256": sha256_of(path)})
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """All arrays of `embeddings.safetensors`, unchecked, and its metadata: for what makes other embeddings of them."""
+    return read_tensors(path)
+
+
+def read_embeddings(path: Path, manifest: Path) -> PairEmbeddings:
+    """Read `embeddings.safetensors` and the manifest beside it.
+
+    Raises:
+        ShiftScopeError: an embedding is NaN or infinite, or there is no training pair.
+    """
+    facts: EmbeddingFacts = read_json(manifest)
+    arrays, _ = read_tensors(path)
+    for name in ("embedding_0", "embedding_1"):
+        bad = np.argwhere(~np.isfinite(arrays[name]).all(-1))
+        if len(bad):
+            raise ShiftScopeError(
+                f"{path}: {name} holds NaN or infinity in {len(bad)} pairs, the first is row {bad[0][1]} (counted "
+                "from 0): a language model in 16-bit arithmetic can overflow, so try `dtype: float32` for it"
+            )
+    truths = {name.removeprefix("truth."): array for name, array in arrays.items() if name.startswith("truth.")}
+    data = PairEmbeddings(
+        **{name: arrays[name] for name in ("embedding_0", "embedding_1", "split", "group", "concept", "sign")},
+        truths={name: truths[name] for name in sorted(truths, key=lambda name: (name != facts["primary_truth"], name))},
+        facts=facts,
+    )
+    if not len(data.rows("train")):
+        raise ShiftScopeError(f"{path} has no training pair: check the dataset's held-out fraction")
+    return data
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """What a variant may see of one data set: training shifts `[n, d]` and, for supervised ones, single-concept labels.
+
+    `concept[i]` is the index of the one concept that changes in pair i, -1 if several do or it is unknown; `sign[i]`
+    its direction.
+    """
+
+    shifts: np.ndarray
+    concept: np.ndarray
+    sign: np.ndarray
+    n_concepts: int
+    before: np.ndarray | None = None
+    """z `[n, d]`, for the few variants that read embeddings"""
+
+
+def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> TrainingPairs:
+    """The first `n` training pairs in a random order that is the data seed's, so that fewer are among more; None: all.
+
+    Raises:
+        ShiftScopeError: there are not so many.
+    """
+    if n is None:
+        return pairs
+    if n > len(pairs.shifts):
+        raise ShiftScopeError(f"n_pairs {n} is more than this dataset's {len(pairs.shifts)} training pairs: give fewer")
+    rows = np.sort(np.random.default_rng(data_seed).permutation(len(pairs.shifts))[:n])
+    parts = vars(pairs).items()
+    return TrainingPairs(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts})
+
+
+def training_pairs(data: PairEmbeddings, data_seed: int) -> TrainingPairs:
+    """The training split of one data seed."""
+    rows = data.rows("train")
+    return TrainingPairs(
+        data.shifts(data_seed, "train"), data.concept[data_seed, rows], data.sign[data_seed, rows],
+        len(data.facts["concepts"]), data.sides(data_seed, "train")[0],
+    )  # fmt: skip
+
+
+def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """The columns that pass from the pairs to their embeddings unchanged, with the axis G = 1 where the format has it.
+
+    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `truth.{name}` `[1, n, m]`.
+
+    Raises:
+        ShiftScopeError: a split has an unknown name, or a truth has another width than the manifest says.
+    """
+    splits = pairs["split"].to_pylist()
+    for row, split in enumerate(splits):
+        if split not in SPLITS:
+            raise ShiftScopeError(unknown(f"row {row}: split {split!r}", str(split), SPLITS))
+    arrays = {
+        "split": np.array([SPLITS.index(split) for split in splits], np.uint8),
+        "group": pairs["group"].to_numpy().astype(np.int64),
+        "concept": pairs["concept"].to_numpy().astype(np.int64)[None],
+        "sign": pairs["sign"].to_numpy().astype(np.int8)[None],
+    }
+    for truth, columns in truths.items():
+        values = pairs[f"truth.{truth}"].to_pylist()
+        for row, shift in enumerate(values):
+            if shift is None or len(shift) != len(columns):
+                raise ShiftScopeError(
+                    f"row {row}: truth.{truth} has {len(shift or [])} values, but the manifest names {len(columns)}: "
+                    "make the pairs again"
+                )
+        arrays[f"truth.{truth}"] = np.array(values, np.float32).reshape(1, len(values), len(columns))
+    return arrays

@@ -1,0 +1,76 @@
+"""How pairs are split by group and turned round, so that no group is on both sides and no bias absorbs the shift."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.pairs.base import Pair, PairDataset
+
+
+def shuffled(items: Iterable[Any], generator: random.Random) -> list[Any]:
+    """The items in a random order that only depends on `generator` and their number.
+
+    Sorts by `random()`, the one method whose numbers Python promises to keep from version to version.
+    """
+    return [item for _, _, item in sorted((generator.random(), place, item) for place, item in enumerate(items))]
+
+
+def held_out_groups(groups: Iterable[int], share: float, seed: int) -> set[int]:
+    """A random `share` of the distinct groups, at least one, and at least one left for training.
+
+    Raises:
+        ShiftScopeError: there are fewer than two groups.
+    """
+    distinct = sorted(set(groups))
+    if len(distinct) < 2:
+        raise ShiftScopeError(
+            "all pairs belong to one group, so none can be held out: "
+            "give a `group` column with two or more values, or pairs that do not all share a text"
+        )
+    count = min(max(int(share * len(distinct) + 0.5), 1), len(distinct) - 1)
+    return set(shuffled(distinct, random.Random(f"held out {seed}"))[:count])
+
+
+def turn_half(pairs: Sequence[Pair], steering: str | None, seed: int, stream: str) -> list[Pair]:
+    """Turn a random half of the pairs round, half of those of each single concept; `stream` names the draw.
+
+    With a constant orientation and one concept the decoder bias absorbs the shift, and nothing is left to encode.
+    """
+    generator = random.Random(f"orientation {stream} {seed}")
+    places: dict[int, list[int]] = {}
+    for place, pair in enumerate(pairs):
+        places.setdefault(pair.single_change(steering)[0], []).append(place)
+    turned = set()
+    for concept in sorted(places):
+        # an odd number of pairs cannot be halved: the draw decides which side gets the odd one
+        first = int(generator.random() < 0.5)
+        turned.update(shuffled(places[concept], generator)[first::2])
+    return [pair.turned() if place in turned else pair for place, pair in enumerate(pairs)]
+
+
+def in_named_direction(pairs: Iterable[Pair], steering: str | None) -> list[Pair]:
+    """The pairs in which exactly one concept changes, each turned so that it changes with sign +1."""
+    signed = ((pair, pair.single_change(steering)[1]) for pair in pairs)
+    return [pair if sign > 0 else pair.turned() for pair, sign in signed if sign]
+
+
+def split_by_group(
+    pairs: Sequence[Pair], dataset: PairDataset, steering: str | None = None, both_ways: bool = False
+) -> dict[str, list[Pair]]:
+    """Split the pairs by their groups: `train`, `test` (held out) and `single` (held out, one concept changes).
+
+    `pairs` holds each pair once. Train and test pairs are turned at random, or stand both ways if `both_ways`.
+    """
+    held_out = held_out_groups((pair.group for pair in pairs), dataset.held_out, dataset.seed)
+    sides = {
+        "train": [pair for pair in pairs if pair.group not in held_out],
+        "test": [pair for pair in pairs if pair.group in held_out],
+    }
+    single = in_named_direction(sides["test"], steering)
+    for name, side in sides.items():
+        if both_ways:
+            sides[name] = [way for pair in side for way in (pair, pair.turned())]
+        else:
+            sides[name] = turn_half(side, steering, dataset.seed, name)
+    return {**sides, "single": single}

@@ -1,0 +1,80 @@
+"""Facts about a run that change no result: versions, hardware, wall times. They are told, never compared."""
+
+import csv
+import os
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from shiftscope.workflow.paths import rule_of_benchmark
+
+PACKAGES = ("shiftscope", "snakemake", "torch", "cooper-optim", "transformers", "numpy", "scipy", "scikit-learn",
+            "pandas", "pyarrow", "safetensors", "matplotlib")  # fmt: skip
+
+
+def run_facts(benchmarks: Path) -> dict[str, Any]:
+    """What ran: `versions` by package, `hardware`, and `rules`, the wall time of each."""
+    return {"versions": versions(), "hardware": hardware(), "rules": wall_times(benchmarks)}
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of Python and of the packages that compute something."""
+    found = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def hardware() -> dict[str, str]:
+    """The machine on which the report was written, without its name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def wall_times(benchmarks: Path) -> list[dict[str, Any]]:
+    """Per rule, of Snakemake's benchmark files: jobs, summed and longest wall seconds, largest memory in MiB.
+
+    The slowest rule comes first; without the folder the list is empty.
+    """
+    jobs: dict[str, list[dict[str, str]]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        rule = rule_of_benchmark(path, benchmarks)
+        with path.open(encoding="utf-8", newline="") as opened:
+            jobs.setdefault(rule, []).extend(csv.DictReader(opened, delimiter="\t"))
+    rules = [_of_rule(rule, rows) for rule, rows in jobs.items() if rows]
+    return sorted(rules, key=lambda rule: (-rule["seconds"], rule["rule"]))
+
+
+def _of_rule(rule: str, rows: list[dict[str, str]]) -> dict[str, Any]:
+    seconds = _numbers(row["s"] for row in rows)
+    return {
+        "rule": rule,
+        "jobs": len(rows),
+        "seconds": sum(seconds),
+        "longest": max(seconds, default=0.0),
+        "memory": max(_numbers(row.get("max_rss", "") for row in rows), default=None),
+    }
+
+
+def _numbers(texts: Iterable[str]) -> list[float]:
+    """Snakemake writes NA or - for what it could not measure in a job that ended at once."""
+    return [float(text) for text in texts if text not in ("", "-", "NA")]

@@ -1,0 +1,86 @@
+"""The replicas of a training node: settings × data seeds × seeds, fitted or trained in one process."""
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shiftscope import kinds
+from shiftscope.errors import ShiftScopeError
+from shiftscope.kinds import Strict
+from shiftscope.models import Model, Replica, alive
+from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs
+from shiftscope.variants.base import Arrays, Variant, codes_of
+
+Facts = dict[str, float | None]
+"""what is known of a replica's training: reconstruction, sparsity, violation, multiplier"""
+
+
+class TrainSlice(Strict):
+    """The slice of the config of a training node."""
+
+    lm: str
+    dataset: str
+    codes: int
+    variant: str
+    kind: str
+    settings: list[dict[str, Any]]
+    seeds: list[int]
+
+
+def replicas_of(settings: Sequence[Variant], data: PairEmbeddings, seeds: Sequence[int]) -> list[Replica]:
+    """All replicas of a node, in the order of its file."""
+    numbers = range(len(settings)), range(data.data_seeds)
+    return [Replica(setting, data_seed, seed) for setting in numbers[0] for data_seed in numbers[1] for seed in seeds]
+
+
+def train(
+    settings: Sequence[Variant],
+    replicas: Sequence[Replica],
+    data: PairEmbeddings,
+    n_codes: int,
+    state: Path | None = None,
+    checkpoint_seconds: float = 20.0,
+) -> list[Model]:
+    """Train or fit every replica; the result is in the order of `replicas`.
+
+    Args:
+        settings: a variant, one per grid point.
+        replicas: what to train.
+        data: the dataset, of whose training pairs a setting's `n_pairs` takes the first.
+        n_codes: code size k.
+        state: folder for checkpoints; a killed training that finds its own there goes on, to the bit. None: none.
+        checkpoint_seconds: least time between two checkpoints, in seconds.
+
+    Raises:
+        ShiftScopeError: a replica's weights became NaN or infinite, or there are fewer than `n_pairs` pairs.
+    """
+    keys = dict.fromkeys(replica[:2] for replica in replicas)
+    pairs: dict[tuple[int, int], TrainingPairs] = {
+        (setting, data_seed): first_pairs(training_pairs(data, data_seed), settings[setting].n_pairs, data_seed)
+        for setting, data_seed in keys
+    }
+    module = importlib.import_module(kinds.module_of("training", settings[0].training))
+    found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(
+        settings, replicas, pairs, n_codes, state, checkpoint_seconds
+    )
+    models = []
+    for replica in replicas:
+        arrays, facts = found[replica]
+        _check_finite(replica, arrays)
+        codes = codes_of(type(settings[0]), arrays, *data.sides(replica.data_seed, "train"))
+        models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
+    if state and state.exists():
+        shutil.rmtree(state)
+    return models
+
+
+def _check_finite(replica: Replica, arrays: Arrays) -> None:
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ShiftScopeError(
+            f"training of setting {replica.setting}, data seed {replica.data_seed}, seed {replica.seed} diverged "
+            "(NaN or infinity in its weights): lower the variant's `lr`"
+        )

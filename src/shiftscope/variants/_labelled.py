@@ -1,0 +1,54 @@
+"""Variants with a direction per labelled concept, which only differ in how it comes from the concept's pairs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.variants.base import Arrays, ClosedForm
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from shiftscope.pair_embeddings import TrainingPairs
+
+
+class Labelled(ClosedForm):
+    """Needs training pairs that are known to differ in one concept.
+
+    A concept without such pairs has a zero direction, which counts as dead.
+    """
+
+    supervised = True
+    deterministic = True
+
+    @abstractmethod
+    def direction(self, shifts: np.ndarray) -> np.ndarray:
+        """The direction `[d]`, of any length, of a concept from its shifts `[n, d]` float64, all turned one way."""
+
+    @abstractmethod
+    def model(self, directions: np.ndarray) -> Arrays:
+        """Arrays from unit directions `[concepts, d]`; a concept without pairs has zeros."""
+
+    def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
+        """A direction per labelled concept, so `n_codes` does not enter, and no seed.
+
+        Raises:
+            ShiftScopeError: no training pair is labelled as differing in one concept.
+        """
+        import numpy as np
+
+        if not (pairs.concept >= 0).any():
+            name = type(self).__module__.rpartition(".")[2]
+            raise ShiftScopeError(
+                f"{name} needs training pairs that are labelled to differ in one concept, and there is none: "
+                f"name the label columns in the dataset's `concepts`, or leave {name} out for this dataset"
+            )
+        directions = np.zeros((pairs.n_concepts, pairs.shifts.shape[1]))
+        for concept in range(pairs.n_concepts):
+            rows = pairs.concept == concept
+            if pairs.shifts[rows].any():
+                directions[concept] = self.direction(pairs.shifts[rows] * pairs.sign[rows, None])
+        norms = np.linalg.norm(directions, axis=1, keepdims=True)
+        return self.model(directions / np.where(norms > 0, norms, 1.0))

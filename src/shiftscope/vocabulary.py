@@ -1,0 +1,17 @@
+"""Words that several packages write and read: said once."""
+
+SPLITS = ("train", "test", "single")
+"""of pairs: for training, held out, and held out with one concept that changes; a split's number is its place here"""
+CONTROLS = {
+    "untrained_lm": ("untrained", "the same pipeline on the same network with random weights"),
+    "ceiling": ("ceiling", "what is linearly readable from the embeddings of held-out pairs, whatever the method"),
+    "permuted_labels": ("permuted", "the score after the labels were permuted"),
+    "random_dictionary": ("random", "as many random directions in place of the decoder's"),
+    "untrained_sae": ("untrained codes", "the same autoencoder before training"),
+    "no_steering": ("unsteered", "the embedding left as it was"),
+}
+"""what stands beside a score, in the order of a table's columns: its label and its meaning"""
+SYNTHETIC = "synthetic"
+"""what stands for the language model in paths and tables of synthetic data"""
+UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
+"""sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""

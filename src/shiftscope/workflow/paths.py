@@ -1,0 +1,96 @@
+"""Every path under `results/`: written and parsed here, and nowhere else (docs/file-formats.md says what is in them)."""
+
+import re
+from pathlib import Path
+
+from shiftscope.errors import ShiftScopeError
+
+RESULTS = Path("results")
+LEDGER = RESULTS / "provenance.jsonl"
+LMS = RESULTS / "lms"
+LEFT_OUT = RESULTS / ".dvcignore"
+"""weights that are links to where they came from"""
+
+DOCUMENTS, CORPUS = "results/corpora/{corpus}/documents.parquet", "results/corpora/{corpus}/manifest.json"
+LM = "results/lms/{lm}/manifest.json"
+PAIRS, REJECTED, PAIRS_MANIFEST = (
+    f"results/pairs/{{dataset}}/{file}" for file in ("pairs.parquet", "rejected.csv", "manifest.json")
+)
+EMBEDDINGS, EMBEDDINGS_MANIFEST = (
+    f"results/embeddings/{{lm}}/{{dataset}}/{file}" for file in ("embeddings.safetensors", "manifest.json")
+)
+MODELS, MODELS_SIDECAR = (
+    f"results/models/{{lm}}/{{dataset}}/codes_{{codes}}/{{variant}}/seeds_{{block}}.{ending}"
+    for ending in ("safetensors", "json")
+)
+SELECTION = "results/selection/{lm}/{dataset}.json"
+PART = "results/parts/{lm}/{dataset}.parquet"
+BEHAVIOUR = "results/parts/{lm}/behaviour/{dataset}.parquet"
+TRANSFER = "results/parts/{lm}/_transfer.parquet"
+"""no dataset's name begins so"""
+VECTORS, OTHER_VECTORS, VECTORS_ABOUT = (
+    f"results/vectors/{{lm}}/{{dataset}}/{{variant}}/{file}"
+    for file in ("steering_vectors.safetensors", "other_seeds.safetensors", "steering_vectors.json")
+)
+METRICS, MEANS = "results/metrics.parquet", "results/metrics.json"
+TABLE, FIGURE = "results/tables/{table}", "results/figures/{figure}"
+"""without their endings"""
+REPORT, RUN = "results/report/index.html", "results/run.json"
+LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
+BENCHMARKS = RESULTS / "benchmarks"
+
+GROWING = ("corpora", "lms", "pairs", "embeddings", "models")
+"""folders that only grow"""
+REBUILT = ("selection", "parts", "vectors", "report")
+"""folders whose files are made again whenever something is compared anew"""
+IN_GIT = ("tables", "figures", "metrics.json", "run.json", "provenance.jsonl")
+NOT_OUTPUTS = ("logs", "benchmarks")
+"""folders whose files nothing depends on"""
+
+AT = "@"
+"""between a language model's name and its layer, in the paths of every layer but the main one"""
+
+
+def at_layer(lm: str, layer: str) -> str:
+    """What stands for a further layer of a language model where `{lm}` stands in a path."""
+    return f"{lm}{AT}{layer}"
+
+
+def lm_of(name: str) -> str:
+    """The language model that `{lm}` of a path means: of `lm@layer`, `lm`."""
+    return name.partition(AT)[0]
+
+
+def parsed(pattern: str, path: str | Path) -> dict[str, str]:
+    """The values of a pattern's wildcards in a path that was written with it, in whichever folder `results/` lies.
+
+    Raises:
+        ShiftScopeError: the path is not of this pattern.
+    """
+    parts = re.split(r"\{(\w+)\}", pattern)
+    expression = "".join(f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+    found = re.fullmatch(f"(?:.*/)?{expression}", Path(path).as_posix())
+    if not found:
+        raise ShiftScopeError(f"{path} is not a path of the form {pattern}")
+    return found.groupdict()
+
+
+def entry_file(name: str, ending: str) -> str:
+    """A file of an entry of the catalogue: `table_a6`, `md`."""
+    pattern = TABLE if name.startswith("table_") else FIGURE
+    return f"{pattern.format(table=name, figure=name)}.{ending}"
+
+
+def log_of(rule: str, job: str) -> str:
+    """The log of a rule's job; `job` has the rule's wildcards."""
+    return LOG.replace("{rule}", rule).replace("{job}", job)
+
+
+def benchmark_of(rule: str, job: str) -> str:
+    """Where Snakemake writes what a rule's job took."""
+    return BENCHMARK.replace("{rule}", rule).replace("{job}", job)
+
+
+def rule_of_benchmark(path: Path, benchmarks: Path) -> str:
+    """The rule whose job a file below `benchmarks` is about."""
+    return path.relative_to(benchmarks).with_suffix("").parts[0]

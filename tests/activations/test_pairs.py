@@ -1,0 +1,117 @@
+"""The real script on a tiny language model: killed and resumed, and errors that name the row."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from helpers import warm
+from helpers.clone import ROOT
+from helpers.reading import TOLERANCE, alone, distance, table
+from helpers.tiny_lms import WORDS, make_model, make_tokenizer, save_lm
+from helpers.tiny_models import script
+from threadpoolctl import threadpool_limits
+
+from shiftscope.activations.pairs import EmbedSlice
+from shiftscope.files import read_json, read_tensors, sha256_of, write_json
+from shiftscope.lms.base import fetch_lm
+from shiftscope.workflow.imports import code_of
+
+SCRIPT = ROOT / "scripts/embed_pairs.py"
+
+
+PARAMS = {"lm": "tiny", "dataset": "tiny_pairs", "layer": "final_norm", "token": "last", "dtype": "float32", "batch_tokens": 4}  # fmt: skip
+
+
+class Job:
+    """The real script on a tiny LM, in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        fetch_lm("tiny", {"kind": "folder", "path": str(save_lm(folder / "source"))}, folder / "lm", folder, None)
+        rng = random.Random(1)
+        texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(300)]
+        pq.write_table(table(texts[:150], texts[150:]), folder / "pairs.parquet")
+        self.facts = {
+            "dataset": "tiny_pairs",
+            "kind": "own",
+            "truths": {"onehot": ["x", "y"]},
+            "sha256": "of the pairs",
+        }
+        write_json(folder / "pairs.json", self.facts)
+        self.folder, self.texts = folder, texts
+
+    def command(self, out: str, layer: str = "final_norm") -> list[str]:
+        return ["python", str(SCRIPT), "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
+                "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
+                "--layers", layer, "--manifest", f"{out}/manifest.json", "--params", json.dumps(PARAMS),
+                "--modules", *map(str, code_of(SCRIPT, [], ROOT / "src"))]  # fmt: skip
+
+    def start(self, out: str) -> subprocess.Popen:
+        return warm.start(self.command(out), self.folder, warm.OF_THIS_TREE)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        return warm.run(self.command(*arguments), self.folder, warm.OF_THIS_TREE)
+
+    def here(self, monkeypatch, out: str) -> Path:
+        """The same in this process, with as many threads."""
+        monkeypatch.chdir(self.folder)
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
+        files = map(Path, ("pairs.parquet", "pairs.json", "lm/manifest.json"))
+        outputs = [[self.folder / out / name] for name in ("embeddings.safetensors", "manifest.json")]
+        with threadpool_limits(1, "openmp"):
+            script("embed_pairs").main(*files, ["final_norm"], *outputs, EmbedSlice(**PARAMS))
+        return self.folder / out
+
+    def finish(self, out: str) -> Path:
+        done = self.run(out)
+        assert done.returncode == 0, done.stderr
+        return self.folder / out
+
+    def batches(self) -> list[Path]:
+        return sorted(self.folder.glob("work/state/*/batch_*.safetensors"))
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    job = Job(tmp_path)
+    whole = job.here(monkeypatch, "whole")
+    killed = job.start("resumed")
+    while len(job.batches()) < 3 and killed.poll() is None:
+        time.sleep(0.002)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    done = len(job.batches())
+    assert killed.returncode == -signal.SIGKILL and done >= 3
+    assert not (tmp_path / "resumed").exists() or not any((tmp_path / "resumed").glob("[!.]*"))
+    resumed = job.finish("resumed")
+    for name in ("embeddings.safetensors", "manifest.json"):
+        assert sha256_of(resumed / name) == sha256_of(whole / name)
+    assert not list(tmp_path.glob("work/state/*"))
+
+    arrays, about = read_tensors(whole / "embeddings.safetensors")
+    expected = {"lm": "tiny", "untrained_of": None, "layer": "final_norm", "token": "last", "dtype": "float32",
+                "shape": [1, 150, 32]}  # fmt: skip
+    assert about == expected
+    assert read_json(whole / "manifest.json") == job.facts | expected | {
+        "sha256": sha256_of(whole / "embeddings.safetensors")
+    }
+    for name, row in (("embedding_0", 0), ("embedding_1", 1), ("embedding_0", 149), ("embedding_1", 42)):
+        text = job.texts[row if name == "embedding_0" else 150 + row]
+        single = alone(make_model("llama"), make_tokenizer(), text, "final_norm")
+        assert distance(arrays[name][0, row], single) < TOLERANCE
+
+
+def test_the_script_names_the_row_and_the_side(tmp_path):
+    job = Job(tmp_path)
+    pairs = pq.read_table(tmp_path / "pairs.parquet").to_pylist()
+    pairs[7]["text_1"] = " ".join(["the"] * 30)
+    pq.write_table(pa.Table.from_pylist(pairs), tmp_path / "pairs.parquet")
+    failed = job.run("out", "resid_post.1")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
+    assert not (tmp_path / "out").exists()

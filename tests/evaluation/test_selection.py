@@ -1,0 +1,78 @@
+"""The choice of settings of everything that was trained on one dataset."""
+
+import numpy as np
+import pytest
+
+from shiftscope.evaluation.base import Trained
+from shiftscope.evaluation.selection import chosen, read_selections, selections, write_selections
+from shiftscope.metrics.sparsity import l1, reconstruction_error
+from shiftscope.metrics.udr import select
+from shiftscope.models import Model
+from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.variants.base import linear_model
+from shiftscope.variants.pca import Pca
+
+N, D, K = 60, 6, 2
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    sides = [generator.normal(size=(1, N, D)).astype(np.float32) for _ in range(2)]
+    split = np.arange(N) % 2
+    return PairEmbeddings(*sides, split, np.arange(N), np.full((1, N), -1), np.zeros((1, N), np.int8))
+
+
+def model(setting: int, seed: int, spread: float) -> Model:
+    """Seeds of a setting agree the more, the smaller the spread."""
+    noise = np.random.default_rng([setting, seed]).normal(size=(K, D))
+    directions = np.eye(D)[:K] + spread * noise
+    return Model(setting, 0, seed, linear_model(directions, directions), {})
+
+
+def trained(settings: list[dict], variant: str = "mine", codes: int = K, spreads: tuple = (1.0, 0.01, 1.0)) -> Trained:
+    facts = {"lm": "lm", "dataset": "pairs", "codes": codes, "variant": variant, "kind": "pca", "settings": settings}
+    models = [model(setting, seed, spreads[setting]) for setting in range(len(settings)) for seed in range(4)]
+    return Trained(facts, Pca, models)
+
+
+def test_it_is_what_select_says_of_held_out_errors_and_sparsities(data):
+    one = trained([{"lr": 1}, {"lr": 2}, {"lr": 3}])
+    (found,) = selections(data, [one])
+    sides = data.sides(0, "test")
+    errors = [reconstruction_error(Pca, each.arrays, *sides) for each in one.models]
+    sparsities = [l1(Pca.encode(each.arrays, sides[1] - sides[0])) for each in one.models]
+    expected = select(one.models, errors, sparsities, 3)
+    assert {key: found[key] for key in expected._fields} == expected._asdict()
+    assert {key: found[key] for key in ("lm", "dataset", "codes", "variant", "settings")} == {
+        key: one.facts[key] for key in ("lm", "dataset", "codes", "variant", "settings")
+    }
+
+
+def test_one_setting_and_numbers_of_pairs_are_no_choice(data):
+    curve = trained([{"n_pairs": 10}, {"n_pairs": 20}])
+    both = trained([{"n_pairs": 10, "lr": 1}, {"n_pairs": 10, "lr": 2}])
+    assert selections(data, [trained([{"lr": 1}]), curve]) == []
+    assert len(selections(data, [both])) == 1
+
+
+def test_each_variant_and_code_size_has_its_own(data, tmp_path):
+    settings = [{"lr": 1}, {"lr": 2}]
+    several = [
+        trained(settings, "first", spreads=(1.0, 0.01)),
+        trained(settings, "first", codes=9, spreads=(0.01, 1.0)),
+        trained(settings, "second", spreads=(0.01, 1.0)),
+        trained([{"lr": 1}], "third"),
+    ]
+    write_selections(tmp_path / "selection.json", selections(data, several))
+    found = read_selections([tmp_path / "selection.json"])
+    assert [(one["variant"], one["codes"]) for one in found] == [("first", K), ("first", 9), ("second", K)]
+    by_key = {(one["variant"], one["codes"]): one["chosen"] for one in found}
+    assert [one.chosen for one in chosen(several, found)] == [*by_key.values(), 0]
+    assert len(set(by_key.values())) == 2
+
+
+def test_selections_of_several_files_are_one_list(data, tmp_path):
+    for place in range(2):
+        write_selections(tmp_path / f"{place}.json", selections(data, [trained([{"lr": 1}, {"lr": 2}], f"v{place}")]))
+    assert [one["variant"] for one in read_selections([tmp_path / "0.json", tmp_path / "1.json"])] == ["v0", "v1"]

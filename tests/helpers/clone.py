@@ -1,0 +1,99 @@
+"""The workflow as a user has it: Snakemake in a clone of the working tree."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from helpers import warm
+from helpers.warm import ENVIRONMENT
+
+ROOT = Path(__file__).parents[2]
+TEST_CONFIG = ("--configfile", "config/test.yaml")
+
+
+def snakemake(folder: Path, *arguments: str, config: tuple[str, ...] = TEST_CONFIG) -> subprocess.CompletedProcess:
+    """Run Snakemake in a folder; targets come first, for `--configfile` takes all names that follow it."""
+    return warm.run(["snakemake", *arguments, "--cores", "2", *config], folder)
+
+
+class Project:
+    """A git clone with DVC, whose `config.yaml` is the small config, and what is done in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment: dict[str, str] = {}
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+        """Run Snakemake, DVC or one of ShiftScope's modules, and return everything that it printed."""
+        done = warm.run(list(map(str, command)), self.folder, ENVIRONMENT | self.environment | environment)
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.folder, env=ENVIRONMENT | self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run("dvc", *arguments)
+
+    def sharing(self, *arguments: str, check: bool = True) -> str:
+        """What `make track`, `make pull`, `make verify` and `make why` call."""
+        source = str(self.folder / "src")
+        return self.run("python", "-m", "shiftscope.workflow.sharing", *arguments, check=check, PYTHONPATH=source)
+
+    def executed(self, *arguments: str, check: bool = True) -> set[str]:
+        """The nodes that a run really executes, told by the scripts themselves; none twice."""
+        trace = self.folder / "work/trace"
+        trace.parent.mkdir(exist_ok=True)
+        trace.write_text("")
+        self.run("snakemake", *arguments, "--cores", "2", check=check, SHIFTSCOPE_TRACE=str(trace))
+        nodes = [
+            Path(line).relative_to("results/logs").with_suffix("").as_posix() for line in trace.read_text().split()
+        ]
+        assert len(nodes) == len(set(nodes))
+        return set(nodes)
+
+    def share(self, message: str) -> None:
+        """The second half of the user's loop."""
+        self.sharing("track")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "-m", message)
+        self.dvc("push", "--quiet")
+        self.git("push", "--quiet")
+
+    def clone(self, folder: Path) -> "Project":
+        """Another clone of what this one pushed."""
+        subprocess.run(["git", "clone", "--quiet", self.folder.parent / "origin.git", folder], check=True)
+        other = Project(folder)
+        other.name_author()
+        return other
+
+    def name_author(self) -> None:
+        self.git("config", "user.name", self.folder.name)
+        self.git("config", "user.email", f"{self.folder.name}@example.org")
+
+    def change(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+
+def new_project(clone: Path, folder: Path) -> Project:
+    """A project in `folder`/first with a git remote and a DVC remote beside it, by relative addresses: it may be copied."""
+    first = Project(folder / "first")
+    shutil.copytree(clone, first.folder)
+    shutil.copy(first.folder / "config/test.yaml", first.folder / "config.yaml")
+    subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", folder / "origin.git"], check=True)
+    first.git("init", "--quiet", "-b", "main")
+    first.name_author()
+    first.git("remote", "add", "origin", "../origin.git")
+    (folder / "store").mkdir()
+    first.dvc("remote", "add", "--quiet", "--default", "store", "../store")
+    first.dvc("config", "cache.type", "copy")
+    first.git("add", "--all")
+    first.git("commit", "--quiet", "-m", "start")
+    first.git("push", "--quiet", "--set-upstream", "origin", "main")
+    return first

@@ -1,0 +1,69 @@
+"""Several layers from one job, and what one more layer makes stale."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.clone import snakemake
+from helpers.tiny_lms import WORDS, save_lm
+
+from shiftscope.files import read_json, sha256_of
+
+CONFIG = """\
+seeds: ["0"]
+lms: {{tiny: {{source: folder, path: {lm}, layers: [{layers}]}}}}
+pairs: {{own: {{kind: own, path: {pairs}, text_0: a, text_1: b, codes: [2]}}}}
+synthetic: {{}}
+variants: {{pca: {{}}}}
+tables: []
+figures: []
+"""
+
+
+def run(folder: Path, layers: list[str], *arguments: str) -> str:
+    """Train on the embeddings of all layers, or what `arguments` say."""
+    text = CONFIG.format(lm=folder / "source", pairs=folder / "pairs.csv", layers=", ".join(layers))
+    (folder / "layers.yaml").write_text(text)
+    done = snakemake(folder, *arguments or models(layers), config=("--configfile", "layers.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def models(layers: list[str]) -> list[str]:
+    return [
+        f"results/models/{lm}/own/codes_2/pca/seeds_0.json" for lm in ["tiny", *(f"tiny@{name}" for name in layers[1:])]
+    ]
+
+
+@pytest.mark.workflow
+def test_one_job_reads_all_layers_and_one_more_layer_makes_nothing_else_stale(clone, tmp_path):
+    """One test, for one run: read two layers and train on both, then add a third."""
+    project = shutil.copytree(clone, tmp_path / "clone")
+    save_lm(project / "source")
+    rng = np.random.default_rng(0)
+    with (project / "pairs.csv").open("w", newline="") as opened:
+        rows = [[" ".join(rng.choice(WORDS, 4)) for _ in "ab"] for _ in range(60)]
+        csv.writer(opened).writerows([["a", "b"], *rows])
+    layers = ["final_norm", "resid_post.0"]
+    run(project, layers)
+    results = project / "results"
+    assert [path.name for path in (results / "logs/embed_pairs").rglob("*.log")] == ["own.log"]
+    for folder, layer in (("tiny", "final_norm"), ("tiny@resid_post.0", "resid_post.0")):
+        facts = read_json(results / f"embeddings/{folder}/own/manifest.json")
+        assert (facts["lm"], facts["layer"], facts["shape"]) == ("tiny", layer, [1, 60, 32])
+        assert facts["sha256"] == sha256_of(results / f"embeddings/{folder}/own/embeddings.safetensors")
+        assert read_json(results / f"models/{folder}/own/codes_2/pca/seeds_0.json")["lm"] == "tiny"
+
+    layers = [*layers, "resid_post.2"]
+    rows = [line.split("\t") for line in run(project, layers, *models(layers), "--summary").splitlines()]
+    plans = {row[0]: row[-1] for row in rows if row[0].startswith("results/")}
+    stale = {path for path, plan in plans.items() if plan != "no update"}
+    assert stale == {path for path in plans if "/tiny@resid_post.2/" in path}
+    assert len(stale) == 4
+    run(project, layers, "results/embeddings/tiny@resid_post.2/own/manifest.json")
+    assert read_json(results / "embeddings/tiny@resid_post.2/own/manifest.json")["layer"] == "resid_post.2"
+    # now that all three are recorded, one job would read them, and it has nothing to do
+    done = run(project, layers, *models(layers[:2]), "--dry-run")
+    assert "Nothing to be done" in done

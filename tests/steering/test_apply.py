@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+import torch
+from helpers.tiny_lms import CONFIGS, make_model, make_tokenizer
+
+from shiftscope.activations.last_token import embed
+from shiftscope.activations.layers import block_of
+from shiftscope.steering.apply import added
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_vector_is_added_to_what_a_block_gives_and_taken_away_again(kind):
+    model, tokenizer, texts = make_model(kind), make_tokenizer(), ["the king is red", "a queen"]
+    vector = torch.arange(32.0)
+
+    def read(layer="resid_post.1"):
+        return embed(model, tokenizer, texts, layer, batch_tokens=64)
+
+    before, further = read(), read("resid_post.2")
+    with added(block_of(model.get_decoder(), "resid_post.1", 3), vector):
+        assert read() == pytest.approx(before + np.arange(32), abs=1e-4)
+        assert np.abs(read("resid_post.2") - further).max() > 0.1
+    assert np.array_equal(read("resid_post.2"), further)
+    with added(None, vector):
+        assert np.array_equal(read("resid_post.2"), further)

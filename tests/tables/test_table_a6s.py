@@ -1,0 +1,29 @@
+"""A-T6s: sensitivity to the recipe's hyperparameters."""
+
+from helpers.fake_metrics import BEST, GRID, grid_rows
+from helpers.tables import built, rows_where, written
+
+from shiftscope.tables import verdicts
+from shiftscope.tables.base import entry
+
+
+def test_sensitivity_varies_one_hyperparameter_at_a_time(tmp_path):
+    rows = grid_rows(GRID, BEST) + grid_rows(GRID, (0.005, 0.05), "synth_3_2", lm="synthetic", layer="")
+    table = built("table_a6s", rows, tmp_path)
+    binary = rows_where(table, metric="mcc_truth", dataset="binary_2_2")
+    assert {tuple(point) for point in binary[["lr", "sparsity_level"]].to_numpy()} == {
+        (0.01, 0.05), (0.01, 0.1), (0.01, 0.2), (0.005, 0.2),
+    }  # fmt: skip
+    assert "ssae_paper_grid: lr .01, β .2 (chosen)" in set(binary["variant"])
+    assert set(table["dataset"]) == {"binary_2_2", "synth_3_2"}
+    status, sentence = entry("table_a6s").verdict(table)
+    assert status == verdicts.REPRODUCED
+    assert "UDR's choice is as good as the best of them on 1 of 2 datasets" in sentence
+    assert "(chosen)" in written("table_a6s", table, tmp_path)[0]
+
+
+def test_settings_that_differ_by_less_than_seeds_do_not_matter(tmp_path):
+    level = {point: (0.9, 0.5) for point in GRID}
+    assert (
+        entry("table_a6s").verdict(built("table_a6s", grid_rows(level, BEST), tmp_path))[0] == verdicts.NOT_REPRODUCED
+    )

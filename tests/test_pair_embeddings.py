@@ -1,0 +1,97 @@
+"""Pair embeddings: what passes from the pairs unchanged, what is refused, and the first so many training pairs."""
+
+import numpy as np
+import pytest
+from helpers.reading import table
+from helpers.shifts import random_pairs
+from helpers.tiny_models import draw, embeddings_of
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import read_json, read_tensors, sha256_of, write_tensors
+from shiftscope.pair_embeddings import (
+    TrainingPairs,
+    first_pairs,
+    labels,
+    read_embeddings,
+    training_pairs,
+    write_embeddings,
+)
+
+
+def test_labels_pass_through():
+    arrays = labels(table(list("abc"), list("def")), {"onehot": ["x", "y"]})
+    assert {name: (array.dtype.name, array.tolist()) for name, array in arrays.items()} == {
+        "split": ("uint8", [0, 1, 2]),
+        "group": ("int64", [0, 0, 1]),
+        "concept": ("int64", [[-1, 0, -1]]),
+        "sign": ("int8", [[0, -1, 0]]),
+        "truth.onehot": ("float32", [[[0, 0.5], [1, 0.5], [2, 0.5]]]),
+    }
+
+
+def test_a_truth_of_another_width_is_refused():
+    with pytest.raises(ShiftScopeError, match=r"row 0: truth\.onehot has 2 values, but the manifest names 3"):
+        labels(table(["a"], ["b"]), {"onehot": ["x", "y", "z"]})
+
+
+def test_a_split_of_another_name_is_refused():
+    pairs = table(["a", "b"], ["c", "d"])
+    pairs = pairs.set_column(pairs.column_names.index("split"), "split", [["train", "tets"]])
+    with pytest.raises(ShiftScopeError, match=r"row 1: split 'tets' is unknown: allowed are .*; did you mean 'test'\?"):
+        labels(pairs, {"onehot": ["x", "y"]})
+
+
+def test_fewer_pairs_are_the_first_of_one_order_and_are_among_more():
+    pairs = random_pairs(3, 8)[0]
+    pairs = TrainingPairs(pairs.shifts, np.arange(len(pairs.shifts)), None, 3)
+    few, more, other = first_pairs(pairs, 20, 0), first_pairs(pairs, 90, 0), first_pairs(pairs, 20, 1)
+    assert (len(few.shifts), len(more.concept)) == (20, 90)
+    assert set(few.concept) < set(more.concept) and set(few.concept) != set(other.concept)
+    assert (few.shifts == pairs.shifts[few.concept]).all()  # rows stay together
+    assert first_pairs(pairs, None, 0) is pairs
+    with pytest.raises(ShiftScopeError, match="n_pairs 401 is more than this dataset's 400 training pairs"):
+        first_pairs(pairs, 401, 0)
+
+
+def test_training_pairs_are_those_of_the_training_split():
+    data = embeddings_of(random_pairs(3, 8))
+    data.split[100:] = 1
+    found = training_pairs(data, 1)
+    assert (found.shifts == data.embedding_1[1, :100] - data.embedding_0[1, :100]).all()
+    assert (found.before == data.embedding_0[1, :100]).all()
+    assert found.n_concepts == 3
+
+
+LAW = {"n_varying": 3, "max_changed": 2, "n_train": 20, "n_test": 10, "n_single": 5, "data_seeds": 2}
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    files = draw(tmp_path, **LAW)
+    data = read_embeddings(*files)
+    arrays, _ = read_tensors(files[0])
+    assert (data.embedding_0 == arrays["embedding_0"]).all() and (data.truths["shift"] == arrays["truth.shift"]).all()
+    assert data.data_seeds == 2
+    assert [len(data.rows(split)) for split in ("train", "test", "single")] == [20, 10, 5]
+    assert (data.shifts(1, "test") == arrays["embedding_1"][1, 20:30] - arrays["embedding_0"][1, 20:30]).all()
+    again = tmp_path / "again.safetensors", tmp_path / "again.json"
+    write_embeddings(*again, arrays, {"primary_truth": None}, {"layer": "final_norm"})
+    assert read_json(again[1]) == {"primary_truth": None, "sha256": sha256_of(again[0])}
+    assert read_tensors(again[0])[1] == {"layer": "final_norm"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite_are_named_by_row(tmp_path, value):
+    embeddings, manifest = draw(tmp_path, **LAW)
+    arrays, _ = read_tensors(embeddings)
+    arrays["embedding_1"][1, 7, 3] = value
+    write_tensors(embeddings, arrays)
+    with pytest.raises(ShiftScopeError, match=r"embedding_1 holds NaN or infinity in 1 pairs, the first is row 7"):
+        read_embeddings(embeddings, manifest)
+
+
+def test_no_training_pair_is_refused(tmp_path):
+    embeddings, manifest = draw(tmp_path, **LAW)
+    arrays, _ = read_tensors(embeddings)
+    write_tensors(embeddings, arrays | {"split": np.ones_like(arrays["split"])})
+    with pytest.raises(ShiftScopeError, match="has no training pair: check the dataset's held-out fraction"):
+        read_embeddings(embeddings, manifest)
