@@ -24,7 +24,7 @@ rule all:
         report=paths.REPORT,
         metrics=[paths.METRICS, paths.MEANS],
         vectors=vectors_wanted(paths.VECTORS),
-        tables=[entry_file(name, ending) for name in RUN for ending in ("md", "csv")],
+        tables=[entry_file(name, ending) for name in SHOWN for ending in ("md", "csv")],
     message:
         f"done: open {paths.REPORT}"
 

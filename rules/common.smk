@@ -1,4 +1,4 @@
-# What every rule shares: the checked config, the code of a script, and the names of files.
+# What every rule shares: the checked config, the code of a script, and which files belong to what.
 
 import os
 import re
@@ -17,6 +17,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), *filter(None, [os
 from shiftscope import kinds
 from shiftscope.config.read import read_config
 from shiftscope.config.sections import seeds_of
+from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import canonical_json
 from shiftscope.report.page import TEMPLATES

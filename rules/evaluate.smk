@@ -55,7 +55,6 @@ rule evaluate_transfer:
         pairs=ancient(of_transfers(paths.PAIRS)),
         weights=ancient(models_of_transfers(paths.MODELS)),
         sidecars=models_of_transfers(paths.MODELS_SIDECAR),
-        selections=of_transfers(paths.SELECTION),
         modules=lambda w: modules_of(
             "evaluate_transfer.py",
             *classes_of(name for dataset in transfer_datasets(w) for name in STUDY.variants_on(w.lm, dataset)),
@@ -75,5 +74,5 @@ rule evaluate_transfer:
         "steering between datasets on {wildcards.lm}"
     shell:
         "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifests {input.manifests} --pairs {input.pairs}"
-        " --weights {input.weights} --sidecars {input.sidecars} --selections {input.selections} --part {output.part}"
+        " --weights {input.weights} --sidecars {input.sidecars} --part {output.part}"
         " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

@@ -30,10 +30,11 @@ rule fetch_lm:
         mem_mb=4000,
     params:
         slice=lm_slice,
+        downloads=str(DOWNLOADS),
     message:
         "language model {wildcards.lm}"
     shell:
-        "{PYTHON} {input.modules[0]} --manifest {output.manifest} --downloads data/downloads --of {input.twin}"
+        "{PYTHON} {input.modules[0]} --manifest {output.manifest} --downloads {params.downloads} --of {input.twin}"
         " --params {params.slice:q} --modules {input.modules} --log {log}"
 
 

@@ -1,14 +1,14 @@
 # The report: one self-contained page.
 
-RUN = STUDY.tables + STUDY.figures
+SHOWN = STUDY.tables + STUDY.figures
 
 
 rule make_report:
     input:
-        tables=[entry_file(name, "parquet") for name in RUN],
+        tables=[entry_file(name, "parquet") for name in SHOWN],
         figures=[entry_file(name, "svg") for name in STUDY.figures],
         vectors=vectors_wanted(paths.VECTORS_ABOUT),
-        modules=modules_of("make_report.py", *(kinds.module_of("tables", name) for name in RUN)),
+        modules=modules_of("make_report.py", *(kinds.module_of("tables", name) for name in SHOWN)),
         templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:
         report=paths.REPORT,
@@ -21,11 +21,11 @@ rule make_report:
     resources:
         mem_mb=1000,
     params:
-        slice=lambda w: STUDY.resolved,
+        slice=lambda w: json_of(config=STUDY.resolved),
         benchmarks=str(paths.BENCHMARKS),
     message:
         "report"
     shell:
         "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
-        " --config {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks}"
+        " --params {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks}"
         " --modules {input.modules} --log {log}"

@@ -20,7 +20,6 @@ for lm, dataset in STUDY.needed_by("layers"):
             manifest=paths.EMBEDDINGS_MANIFEST.format(lm=lm, dataset=dataset),
             weights=ancient(main_models(lm, dataset, STUDY.vectors_of(lm, dataset), paths.MODELS)),
             sidecars=main_models(lm, dataset, STUDY.vectors_of(lm, dataset), paths.MODELS_SIDECAR),
-            selection=paths.SELECTION.format(lm=lm, dataset=dataset),
             modules=modules_of("export_vectors.py", *classes_of(STUDY.vectors_of(lm, dataset))),
         output:
             vectors=vectors_of(lm, dataset, paths.VECTORS),
@@ -39,6 +38,6 @@ for lm, dataset in STUDY.needed_by("layers"):
             f"steering vectors of {dataset} on {lm}"
         shell:
             "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
-            " --weights {input.weights} --sidecars {input.sidecars} --selection {input.selection}"
+            " --weights {input.weights} --sidecars {input.sidecars}"
             " --vectors {output.vectors} --others {output.others} --about {output.about}"
             " --params {params.slice:q} --modules {input.modules} --log {log}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from shiftscope.evaluation.base import read_trained
 from shiftscope.evaluation.parts import write_part
-from shiftscope.evaluation.selection import chosen, read_selections
+from shiftscope.evaluation.selection import chosen, selections
 from shiftscope.evaluation.steering import TransferSlice, transfers
 from shiftscope.pair_embeddings import read_embeddings
 from shiftscope.workflow.job import run
@@ -16,14 +16,15 @@ def main(
     pairs: list[Path],
     weights: list[Path],
     sidecars: list[Path],
-    selections: list[Path],
     part: Path,
     params: TransferSlice,
 ) -> None:
-    """Every dataset has one file in each of the first three lists and in `selections`."""
+    """Every dataset has one file in each of the first three lists."""
     data = [read_embeddings(path, facts) for path, facts in zip(embeddings, manifests, strict=True)]
-    found = read_selections(selections)
-    trained = {name: chosen(models, found) for name, models in read_trained(weights, sidecars).items()}
+    trained = read_trained(weights, sidecars)
+    for one in data:
+        models = trained[one.facts["dataset"]]
+        trained[one.facts["dataset"]] = chosen(models, selections(one, models))
     write_part(part, transfers(params.transfers, data, pairs, trained))
 
 

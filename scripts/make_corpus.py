@@ -8,8 +8,8 @@ from shiftscope.workflow.job import run
 
 
 def main(documents: Path, manifest: Path, words: list[Path], params: CorpusSlice) -> None:  # words: read by the grammar
-    law = kinds.load("corpora", params.kind)(**params.params)
-    write_corpus(law, params.corpus, params.kind, documents, manifest)
+    definition = kinds.load("corpora", params.kind)(**params.params)
+    write_corpus(definition, params.corpus, params.kind, documents, manifest)
 
 
 if __name__ == "__main__":

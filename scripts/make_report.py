@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shiftscope.files import write_json, write_text
-from shiftscope.report.page import render
+from shiftscope.report.page import ReportSlice, render
 from shiftscope.report.run_facts import run_facts
 from shiftscope.workflow.job import run
 
@@ -12,14 +12,14 @@ def main(
     tables: list[Path],
     figures: list[Path],
     vectors: list[Path],
-    config: dict,
+    params: ReportSlice,
     report: Path,
     run: Path,
     benchmarks: Path,
 ) -> None:
     facts = run_facts(benchmarks)
     write_json(run, facts)
-    write_text(report, render(tables, figures, vectors, config, facts, report))
+    write_text(report, render(tables, figures, vectors, params.config, facts, report))
 
 
 if __name__ == "__main__":

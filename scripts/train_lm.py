@@ -17,8 +17,8 @@ def main(
     params: LmSlice,
     checkpoint_seconds: int = 20,
 ) -> None:
-    grammar = kinds.module_of("corpora", read_json(corpus_manifest)["kind"])
-    state = state_folder(params, [corpus_manifest], [grammar])
+    module = kinds.module_of("corpora", read_json(corpus_manifest)["kind"])
+    state = state_folder(params, [corpus_manifest], [module])
     train_from_corpus(params, documents, corpus_manifest, manifest.parent, state, checkpoint_seconds)
 
 

@@ -43,13 +43,13 @@ class Kind(Strict):
         file = cls.__module__.rpartition(".")[2]
         if file in ("kinds", "base") or file.startswith("_"):
             return  # a base: what it names is the contract
-        contract = {name for base in cls.__mro__[1:] for name in members(base)}
+        contract = {name for base in cls.__mro__[1:] if issubclass(base, Kind) for name in members(base)}
         fields = {name for name, kind in inspect.get_annotations(cls).items() if not _is_class_variable(kind)}
         inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "model_fields", ())}
         for name in members(cls):
             if name not in contract | fields | inherited:
                 what = f"{cls.__module__}: the member {name!r} of {cls.__name__}"
-                raise ShiftScopeError(unknown(what, name, contract - set(members(Strict))))
+                raise ShiftScopeError(unknown(what, name, contract))
 
 
 def members(cls: type) -> list[str]:

@@ -28,7 +28,7 @@ class Model(NamedTuple):
 
 
 class BlockFacts(TypedDict):
-    """What the models of a block have in common: its JSON, less `replicas` and `sha256` (docs/file-formats.md)."""
+    """What the models of a block have in common."""
 
     lm: str
     dataset: str
@@ -36,6 +36,14 @@ class BlockFacts(TypedDict):
     variant: str
     kind: str
     settings: list[dict[str, Any]]
+
+
+class Sidecar(BlockFacts):
+    """The JSON of a block (docs/file-formats.md)."""
+
+    replicas: list[dict[str, Any]]
+    """for each row of the arrays the fields of `Replica`, and facts of its training"""
+    sha256: str
 
 
 def alive(codes: np.ndarray, decoder: np.ndarray) -> np.ndarray:
@@ -49,12 +57,12 @@ def write_models(weights: Path, sidecar: Path, models: list[Model], facts: Block
     stacked = {name: np.stack([model.arrays[name] for model in models]) for name in models[0].arrays}
     write_tensors(weights, stacked)
     replicas = [Replica(*model[:3])._asdict() | model.facts for model in models]
-    write_json(sidecar, facts | {"replicas": replicas, "sha256": sha256_of(weights)})
+    write_json(sidecar, Sidecar(**facts, replicas=replicas, sha256=sha256_of(weights)))
 
 
 def read_facts(sidecar: Path) -> BlockFacts:
     """What the models of a block have in common, without their arrays."""
-    found = read_json(sidecar)
+    found: Sidecar = read_json(sidecar)
     return {name: found[name] for name in BlockFacts.__annotations__}
 
 
@@ -62,8 +70,9 @@ def read_models(weights: Iterable[Path], sidecars: Iterable[Path]) -> list[Model
     """All replicas of several blocks of one variant, ordered by setting, data seed and seed."""
     models = []
     for path, sidecar in zip(weights, sidecars, strict=True):
+        facts: Sidecar = read_json(sidecar)
         arrays, _ = read_tensors(path)
-        for row, replica in enumerate(read_json(sidecar)["replicas"]):
+        for row, replica in enumerate(facts["replicas"]):
             key = Replica(*(replica.pop(name) for name in Replica._fields))
             models.append(Model(*key, {name: array[row] for name, array in arrays.items()}, replica))
     return sorted(models, key=lambda model: model[:3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -17,31 +17,36 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-class EmbeddingFacts(TypedDict, total=False):
-    """The manifest: that of the pairs, and what was read of them where; a dataset may add facts of its own."""
+class DatasetFacts(TypedDict):
+    """What the manifest of every dataset says (docs/file-formats.md); a dataset may add facts of its own."""
 
-    lm: str
-    untrained_of: str | None
-    layer: str | None
-    token: str
-    dtype: str
-    shape: list[int]
-    sha256: str
     dataset: str
     kind: str
     n_varying: int | None
     max_changed: int | None
-    template: str
     split_unit: str
     concepts: list[str]
     truths: dict[str, list[str]]
     primary_truth: str | None
     counts: dict[str, int]
     rejected: int
-    map: dict[str, Any]
-    mapped_from: str
-    assumptions: dict[str, bool]
-    law: dict[str, Any]
+
+
+class EmbeddingFacts(DatasetFacts):
+    """The manifest of embeddings: that of the dataset, and what was read of it where."""
+
+    lm: str
+    untrained_of: str | None
+    layer: str | None
+    dtype: str
+    shape: list[int]
+    token: NotRequired[str]
+    template: NotRequired[str]
+    sha256: NotRequired[str]
+    map: NotRequired[dict[str, Any]]
+    mapped_from: NotRequired[str]
+    assumptions: NotRequired[dict[str, bool]]
+    law: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,9 @@ def write_embeddings(
     write_json(manifest, {**facts, "sha256": sha256_of(path)})
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """All arrays of `embeddings.safetensors`, unchecked, and its metadata: for what makes other embeddings of them."""
-    return read_tensors(path)
+def read_arrays(path: Path, manifest: Path) -> tuple[EmbeddingFacts, dict[str, np.ndarray], dict[str, Any]]:
+    """The manifest, all arrays and the file's metadata, unchecked: for what makes other embeddings of them."""
+    return read_json(manifest), *read_tensors(path)
 
 
 def read_embeddings(path: Path, manifest: Path) -> PairEmbeddings:

@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 import torch
-from helpers.reading import TEMPLATED, TEXTS, TOLERANCE, alone, distance
+from helpers.reading import TEMPLATED, TEXTS, TOLERANCE, alone, distance, embed
 from helpers.tiny_lms import CONFIGS, make_model, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftscope.activations.last_token import cheapest_split, embed, embed_layers
+from shiftscope.activations.last_token import cheapest_split, embed_layers
 from shiftscope.activations.layers import can_share_prefixes
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import write_tensors

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers.reading import TEXTS, TOLERANCE, distance
+from helpers.reading import TEXTS, TOLERANCE, distance, embed
 from helpers.tiny_lms import CONFIGS, make_model, make_tokenizer
 
-from shiftscope.activations.last_token import embed, embed_layers
+from shiftscope.activations.last_token import embed_layers
 from shiftscope.activations.layers import can_share_prefixes
 from shiftscope.errors import ShiftScopeError
 

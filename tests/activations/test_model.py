@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.fetched import fetch, rows_of, same_weights, twin
+from helpers.reading import embed
 from helpers.tiny_lms import make_model, save_lm
 
-from shiftscope.activations.last_token import embed
 from shiftscope.activations.layers import first_device
 from shiftscope.activations.model import load
 from shiftscope.errors import ShiftScopeError

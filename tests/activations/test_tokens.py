@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from helpers.reading import TEXTS
+from helpers.reading import TEXTS, embed
 from helpers.tiny_lms import make_model, make_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shiftscope.activations.last_token import embed
 from shiftscope.activations.tokens import batches_of_equal_length, tokenize
 from shiftscope.errors import ShiftScopeError
 

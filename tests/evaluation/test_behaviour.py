@@ -8,7 +8,7 @@ from helpers.questions import question, save
 from shiftscope.evaluation.behaviour import (
     Outcome,
     answer_texts,
-    chosen,
+    best_column,
     directions_of,
     measure,
     rows_of,
@@ -59,9 +59,9 @@ def test_vectors_point_to_right_answers_and_random_ones_have_their_lengths():
 def test_a_dose_is_chosen_for_mc2_within_the_allowed_perplexity():
     outcome = outcome_of([0.4, 0.45, 0.9, 0.45], [10, 10, 12, 10])
     fit = np.arange(40) < 20
-    assert chosen(outcome, [0, 1, 2, 3], fit, rise=1.1) == 1  # the first, weakest, of two equal ones
-    assert chosen(outcome, [0, 1, 2, 3], fit, rise=1.3) == 2
-    assert chosen(outcome, [0, 2], fit, rise=1.0) == 0  # rather none than a broken model
+    assert best_column(outcome, [0, 1, 2, 3], fit, rise=1.1) == 1  # the first, weakest, of two equal ones
+    assert best_column(outcome, [0, 1, 2, 3], fit, rise=1.3) == 2
+    assert best_column(outcome, [0, 2], fit, rise=1.0) == 0  # rather none than a broken model
 
 
 def value(rows, metric, dose=None, **keys):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from shiftscope.evaluation.base import Trained
-from shiftscope.evaluation.selection import chosen, read_selections, selections, write_selections
+from shiftscope.evaluation.selection import chosen, selections, write_selections
+from shiftscope.files import read_json
 from shiftscope.metrics.sparsity import l1, reconstruction_error
 from shiftscope.metrics.udr import select
 from shiftscope.models import Model
@@ -65,14 +66,8 @@ def test_each_variant_and_code_size_has_its_own(data, tmp_path):
         trained([{"lr": 1}], "third"),
     ]
     write_selections(tmp_path / "selection.json", selections(data, several))
-    found = read_selections([tmp_path / "selection.json"])
+    found = read_json(tmp_path / "selection.json")
     assert [(one["variant"], one["codes"]) for one in found] == [("first", K), ("first", 9), ("second", K)]
     by_key = {(one["variant"], one["codes"]): one["chosen"] for one in found}
     assert [one.chosen for one in chosen(several, found)] == [*by_key.values(), 0]
     assert len(set(by_key.values())) == 2
-
-
-def test_selections_of_several_files_are_one_list(data, tmp_path):
-    for place in range(2):
-        write_selections(tmp_path / f"{place}.json", selections(data, [trained([{"lr": 1}, {"lr": 2}], f"v{place}")]))
-    assert [one["variant"] for one in read_selections([tmp_path / "0.json", tmp_path / "1.json"])] == ["v0", "v1"]

@@ -11,7 +11,7 @@ from helpers.tiny_models import draw, script, slice_of
 
 from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Trained
 from shiftscope.evaluation.parts import SCHEMA, read_parts, write_part
-from shiftscope.evaluation.selection import chosen, read_selections
+from shiftscope.evaluation.selection import chosen
 from shiftscope.evaluation.shift_models import evaluate, model_rows
 from shiftscope.evaluation.steering import MIN_PAIRS, steering_rows
 from shiftscope.files import read_json, read_tensors
@@ -68,7 +68,7 @@ def trained(workplace):
     for name in VARIANTS:
         files = workplace / f"{name}.safetensors", workplace / f"{name}.json"
         found.append(Trained(read_facts(files[1]), load("variants", name), read_models([files[0]], [files[1]])))
-    return chosen(found, read_selections([workplace / "selection.json"]))
+    return chosen(found, read_json(workplace / "selection.json"))
 
 
 def value(rows, **where):
@@ -160,7 +160,7 @@ def test_every_number_of_pairs_is_steered_with(data, trained):
 
 
 def test_udr_is_that_of_the_selection(rows, workplace):
-    (selection,) = read_selections([workplace / "selection.json"])
+    (selection,) = read_json(workplace / "selection.json")
     for params, udr in zip(selection["settings"], selection["udr"], strict=True):
         text = json.dumps(params, sort_keys=True, separators=(",", ":"))
         assert value(rows, variant="ssae", metric="udr", params=text, seed=None, data_seed=None) == pytest.approx(udr)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from shiftscope import kinds
 from shiftscope.config.read import parse_config
 from shiftscope.errors import ShiftScopeError
 
@@ -64,3 +65,18 @@ def truthfulqa_config(**changes) -> dict:
         "tables": ["table_truthfulqa"],
         "figures": [],
     } | changes
+
+
+def mapped(**entry) -> dict:
+    return with_value("lms.mapped", {"source": "mapped", "of": "m", "variants": ["ssae"]} | entry)
+
+
+def keys(section: str, kind: str, *own: str) -> str:
+    """The keys of an entry in alphabetical order: the parameters of its module, and those of its section."""
+    parameters = kinds.load(section, kind).model_fields
+    return ", ".join(sorted([*parameters, *own]))
+
+
+def modules(section: str) -> str:
+    """The files of a section's folder that define an entry, in alphabetical order."""
+    return ", ".join(kinds.names(section))

@@ -4,14 +4,21 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from shiftscope.activations.last_token import embed_layers
+
 TOLERANCE = 1e-5
-"""of a row's norm: what `embed` promises"""
+"""of a row's norm: what `embed_layers` promises"""
 TEMPLATED = [
     f"the color is {color} . the shape is {shape} . in one word :"
     for color in ("red", "blue", "green")
     for shape in ("vase", "book", "lamp", "a vase", "a book")
 ]
 TEXTS = ["king", "the queen is red", *TEMPLATED, "roi", "a", "the king is a queen", "king", "reine : red"]
+
+
+def embed(model, tokenizer, texts, layer, **how):
+    """What `embed_layers` reads at one layer, `[n, d]`."""
+    return embed_layers(model, tokenizer, texts, [layer], **how)[layer]
 
 
 def alone(model, tokenizer, text, layer):

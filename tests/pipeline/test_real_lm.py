@@ -38,8 +38,8 @@ def line(clone, once) -> Path:
 
 def test_smollm2_knows_the_capital_of_france(line):
     import torch
+    from helpers.reading import embed
 
-    from shiftscope.activations.last_token import embed
     from shiftscope.activations.model import load
 
     folder = line / "results/lms/smollm2_135m"

@@ -51,7 +51,7 @@ def make(folder):
     write_benchmark(folder / "benchmarks" / "fetch_lm.tsv", max_rss="NA")
     page = folder / "report" / "index.html"
     command = [sys.executable, ROOT / "scripts" / "make_report.py", "--tables", *tables, "--figures", figure]
-    command += ["--vectors", *vectors, "--config", json.dumps(CONFIG), "--report", page]
+    command += ["--vectors", *vectors, "--params", json.dumps({"config": CONFIG}), "--report", page]
     command += ["--run", folder / "run.json", "--benchmarks", folder / "benchmarks"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers.reading import embed
 from helpers.tiny_lms import CONFIGS, make_model, make_tokenizer
 
-from shiftscope.activations.last_token import embed
 from shiftscope.activations.layers import block_of
 from shiftscope.steering.apply import added
 

@@ -41,15 +41,20 @@ def job(tmp_path, monkeypatch):
 
 
 SHOW = """
-def main(pairs: Path, parts: list[Path], params: dict, name: str, count: int = 3, of: list[Path] = []) -> None:
-    print([pairs, parts, params, name, count, of])
+from shiftscope.kinds import Strict
+
+class Slice(Strict):
+    x: list = []
+
+def main(pairs: Path, parts: list[Path], params: Slice, name: str, count: int = 3, of: list[Path] = []) -> None:
+    print([pairs, parts, params.x, name, count, of])
 """
 
 
 def test_arguments_come_from_the_signature(job):
     arguments = ["--pairs", "a/b", "--parts", "c", "d", "--params", '{"x": [1, "é"]}', "--name", "n"]
     done = job(SHOW, *arguments)
-    expected = [Path("a/b"), [Path("c"), Path("d")], {"x": [1, "é"]}, "n", 3, []]
+    expected = [Path("a/b"), [Path("c"), Path("d")], [1, "é"], "n", 3, []]
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, repr(expected), "")
     done = job(SHOW, *arguments, "--count", "7", "--of", "--parts")
     assert done.stdout.strip() == repr([*expected[:1], [], *expected[2:4], 7, []])
@@ -59,7 +64,10 @@ def test_arguments_come_from_the_signature(job):
     ("arguments", "message"),
     [
         (["--pairs", "a"], "the following arguments are required: --parts, --params, --name"),
-        (["--pairs", "a", "--parts", "--params", "{", "--name", "n"], "argument --params: invalid loads value: '{'"),
+        (
+            ["--pairs", "a", "--parts", "--params", "{", "--name", "n"],
+            "argument --params: it is no Slice: Invalid JSON",
+        ),
         (["--pairs", "a", "--parts", "--params", "{}", "--name", "n", "--count", "x"], "argument --count: invalid int"),
         (
             ["--pairs", "a", "--parts", "--params", "{}", "--name", "n", "--color", "x"],

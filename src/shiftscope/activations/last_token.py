@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,13 +22,6 @@ from shiftscope.files import read_tensors, write_tensors
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-def embed(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], layer: str, **how: Any
-) -> np.ndarray:
-    """`embed_layers` of one layer: float32 `[n, d]`."""
-    return embed_layers(model, tokenizer, texts, [layer], **how)[layer]
 
 
 def embed_layers(

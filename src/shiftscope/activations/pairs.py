@@ -13,7 +13,7 @@ from shiftscope.activations.model import load
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
-from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
+from shiftscope.pair_embeddings import DatasetFacts, EmbeddingFacts, labels, write_embeddings
 
 
 class EmbedSlice(Strict):
@@ -50,7 +50,8 @@ def embed_pairs(
         manifests: their manifests.
         state: folder of what is done so far; removed in the end.
     """
-    facts, about_lm = read_json(pairs_manifest), read_manifest(lm)
+    facts: DatasetFacts = read_json(pairs_manifest)
+    about_lm = read_manifest(lm)
     check_layers(layers, about_lm["n_layers"])
     table = read_parquet(pairs)
     model, tokenizer = load(lm, asked.dtype, asked.device_map)
@@ -67,9 +68,9 @@ def embed_pairs(
     common = labels(table, facts["truths"])
     for layer, file, manifest in zip(layers, embeddings, manifests, strict=True):
         sides = {"embedding_0": rows[layer][None, : len(table)], "embedding_1": rows[layer][None, len(table) :]}
-        about: EmbeddingFacts = {
+        about = {
             "lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token,
             "dtype": asked.dtype, "shape": list(sides["embedding_0"].shape),
         }  # fmt: skip
-        write_embeddings(file, manifest, common | sides, {**facts, **about}, about)
+        write_embeddings(file, manifest, common | sides, EmbeddingFacts(**(facts | about)), about)
     shutil.rmtree(state, ignore_errors=True)

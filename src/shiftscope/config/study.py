@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, VariantEntry
-from shiftscope.files import canonical_json
 from shiftscope.kinds import Strict
 from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.workflow.paths import AT, at_layer, lm_of
@@ -25,9 +25,9 @@ class Study(Strict):
     figures: list[str]
 
     @property
-    def resolved(self) -> str:
-        """The whole configuration, defaults included, as canonical JSON."""
-        return canonical_json(self.model_dump(mode="json", serialize_as_any=True))
+    def resolved(self) -> dict[str, Any]:
+        """The whole configuration, defaults included, as JSON values."""
+        return self.model_dump(mode="json", serialize_as_any=True)
 
     def dataset(self, name: str) -> DatasetEntry:
         """The entry of a pair or synthetic dataset."""

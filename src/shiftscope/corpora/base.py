@@ -54,14 +54,14 @@ class CorpusManifest(TypedDict):
     sha256: str
 
 
-def write_corpus(law: Corpus, corpus: str, kind: str, documents: Path, manifest: Path) -> None:
+def write_corpus(definition: Corpus, corpus: str, kind: str, documents: Path, manifest: Path) -> None:
     """Sample the documents: column `text`, and a column per concept; the same bytes for the same params."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    grammar = law.build()
-    generator = random.Random(law.seed)
-    drawn = [grammar.sample(generator) for _ in range(law.documents)]
+    grammar = definition.build()
+    generator = random.Random(definition.seed)
+    drawn = [grammar.sample(generator) for _ in range(definition.documents)]
     columns = {"text": pa.array([" ".join(text) for text, _ in drawn])}
     for name in grammar.concepts:
         columns[name] = pa.array([values[name] for _, values in drawn]).dictionary_encode()
@@ -70,12 +70,12 @@ def write_corpus(law: Corpus, corpus: str, kind: str, documents: Path, manifest:
     facts: CorpusManifest = {
         "corpus": corpus,
         "kind": kind,
-        "params": law.model_dump(mode="json"),
+        "params": definition.model_dump(mode="json"),
         "documents": len(drawn),
         "words": sum(len(text) for text, _ in drawn),
         "vocabulary": len(grammar.vocabulary()),
         "concepts": {name: list(concept.values) for name, concept in grammar.concepts.items()},
-        "null": list(law.null),
+        "null": list(definition.null),
         "sha256": sha256_of(documents),
     }
     write_json(manifest, facts)

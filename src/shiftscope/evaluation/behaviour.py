@@ -19,7 +19,7 @@ from shiftscope import kinds
 from shiftscope.activations.model import load
 from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import Row
-from shiftscope.files import canonical_json, read_json
+from shiftscope.files import canonical_json
 from shiftscope.kinds import Strict
 from shiftscope.metrics import truthfulness
 from shiftscope.metrics.steering import halves
@@ -28,7 +28,7 @@ from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings
 from shiftscope.pairs._questions import Question, QuestionDataset
 from shiftscope.pairs._split import shuffled
 from shiftscope.steering.likelihood import Text, log_probabilities
-from shiftscope.steering.vectors import read_vectors
+from shiftscope.steering.vectors import VectorFacts, read_about, read_vectors
 
 FEWEST = 4
 """questions: two to choose a dose on and two to score, at the very least"""
@@ -85,7 +85,7 @@ def towards_right(data: PairEmbeddings) -> np.ndarray:
 
 
 def directions_of(
-    about: Mapping[str, Any],
+    about: VectorFacts,
     params: str,
     vectors: Mapping[str, np.ndarray],
     others: Mapping[str, np.ndarray],
@@ -146,11 +146,11 @@ def measure(
         for name, score in (("mc1", mc1), ("mc2", mc2)):
             here = question.answers[name]
             scores[name].append(score(likely[[row[index, answer] for answer in here]], np.array(list(here.values()))))
-    perplexity = np.exp(-neutral.sum(0) / neutral_tokens.sum())
+    perplexity = truthfulness.perplexity(neutral, neutral_tokens)
     return Outcome(np.stack(scores["mc1"]), np.stack(scores["mc2"]), perplexity)
 
 
-def chosen(outcome: Outcome, columns: Sequence[int], fit: np.ndarray, rise: float) -> int:
+def best_column(outcome: Outcome, columns: Sequence[int], fit: np.ndarray, rise: float) -> int:
     """The column with the highest mean mc2 on the questions `fit`, among those that raise perplexity to at most `rise` times.
 
     `columns` are listed from weak to strong steering, so that of equal ones the weakest is taken.
@@ -178,7 +178,7 @@ def rows_of(
         members = list(models)
         dose_of = {0: 0.0} | {1 + number * len(doses) + place: dose
                               for number, _ in members for place, dose in enumerate(doses)}  # fmt: skip
-        best = chosen(outcome, sorted(dose_of, key=lambda one: abs(dose_of[one])), fit, rise)
+        best = best_column(outcome, sorted(dose_of, key=lambda one: abs(dose_of[one])), fit, rise)
         one = members[0][1]
         rows += [base | row for row in _at(outcome, best, fit, _about(one), one.control, dose_of[best], curve=False)]
     return rows
@@ -209,7 +209,7 @@ def _at(
         yield about | {"metric": metric.name, "value": float(values[scored, column].mean())}
         if not control:
             gains = values[scored, column] - values[scored, 0]
-            yield about | {"metric": spread.name, "value": float(gains.std(ddof=1) / np.sqrt(len(gains)))}
+            yield about | {"metric": spread.name, "value": truthfulness.gain_error(gains)}
     yield about | {"metric": truthfulness.PERPLEXITY_CHOSEN.name, "value": float(outcome.perplexity[column])}
     if not control:
         yield about | {"metric": truthfulness.DOSE_CHOSEN.name, "value": dose}
@@ -274,7 +274,7 @@ def exported_directions(data: PairEmbeddings, how: Asked, inputs: Inputs) -> lis
     """
     right, directions = towards_right(data), []
     for path, other, sidecar in zip(inputs.vectors, inputs.others, inputs.about, strict=True):
-        about = read_json(sidecar)
+        about = read_about(sidecar)
         rest = read_vectors(other) if how.all_seeds else {}
         setting = canonical_json(about["setting"])
         directions += directions_of(about, setting, read_vectors(path), rest, right, how.random)

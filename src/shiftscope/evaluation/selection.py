@@ -1,4 +1,8 @@
-"""The settings that UDR chose on one dataset of one language model: `results/selection/{lm}/{dataset}.json`."""
+"""The settings that UDR chooses on one dataset of one language model, from its models and embeddings alone.
+
+Whoever needs a choice makes it: it takes no longer than reading it. So an export of vectors waits for no metric, and no
+edit of one makes it stale. `results/selection/{lm}/{dataset}.json`, which the evaluation writes, is for people.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from shiftscope.evaluation.base import Trained
-from shiftscope.files import canonical_json, read_json, write_json
+from shiftscope.files import canonical_json, write_json
 from shiftscope.metrics.sparsity import l1, reconstruction_error
 from shiftscope.metrics.udr import select
 from shiftscope.pair_embeddings import PairEmbeddings
@@ -30,7 +34,10 @@ class Selection(TypedDict):
 
 
 def selections(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Selection]:
-    """The choice for everything that has several settings; numbers of pairs are points of a curve and no choice."""
+    """The choice for everything that has several settings, and what by.
+
+    Numbers of pairs are points of a curve and no choice.
+    """
     several = [
         one for one in trained if len({canonical_json(setting | {"n_pairs": None}) for setting in one.settings}) > 1
     ]
@@ -51,16 +58,11 @@ def _selection(data: PairEmbeddings, one: Trained) -> Selection:
 
 def chosen(trained: Iterable[Trained], found: Iterable[Selection]) -> list[Trained]:
     """Everything trained, each with the setting that was chosen for it."""
-    settings = {(one["dataset"], one["variant"], one["codes"]): one["chosen"] for one in found}
+    choices = {(one["dataset"], one["variant"], one["codes"]): one["chosen"] for one in found}
     keys = ((one, (one.facts["dataset"], one.facts["variant"], one.n_codes)) for one in trained)
-    return [one._replace(chosen=settings.get(key, 0)) for one, key in keys]
+    return [one._replace(chosen=choices.get(key, 0)) for one, key in keys]
 
 
 def write_selections(path: Path, found: list[Selection]) -> None:
     """Write the choices of one dataset on one language model."""
     write_json(path, found)
-
-
-def read_selections(paths: Iterable[Path]) -> list[Selection]:
-    """The choices of several datasets."""
-    return [one for path in paths for one in read_json(path)]

@@ -43,7 +43,7 @@ class Fetched(Source):
             of: folder of the LM that this one is made from, None for most sources.
 
         Returns:
-            what the manifest should say beyond the config; with `architecture` and sizes if they are known already.
+            what the manifest should say beyond the config.
 
         Raises:
             ShiftScopeError: the source cannot deliver; names the cause and the fix.
@@ -117,7 +117,8 @@ def finish(lm: str, source: dict[str, Any], partial: Path, folder: Path, facts: 
         "source": source,
         "untrained_of": None,
         "seed": None,
-        **(facts if "architecture" in facts else facts | describe(partial)),
+        **facts,
+        **describe(partial),
     }
     install(partial, folder)
     manifest["files"] = {file.name: sha256_of(file) for file in files_of(folder)}

@@ -39,22 +39,22 @@ class Mapped(Source):
         return self
 
 
-def linear_map(d: int, source: Mapped) -> np.ndarray:
+def linear_map(d: int, mapping: Mapped) -> np.ndarray:
     """The map M `[d, d]` float64; an embedding z becomes M z."""
     import numpy as np
 
-    generator = np.random.default_rng(source.seed)
-    if source.law == "gaussian":
+    generator = np.random.default_rng(mapping.seed)
+    if mapping.law == "gaussian":
         return generator.normal(size=(d, d)) / np.sqrt(d)
     left, right = (np.linalg.qr(generator.normal(size=(d, d)))[0] for _ in range(2))
-    stretch = np.logspace(0, -np.log10(source.condition), d)
+    stretch = np.logspace(0, -np.log10(mapping.condition), d)
     return left * (stretch / np.sqrt(np.square(stretch).mean())) @ right.T
 
 
-def layer_name(layer: str, source: Mapped, condition: float) -> str:
+def layer_name(layer: str, mapping: Mapped, condition: float) -> str:
     """What stands for the layer in tables: where embeddings were read, and how they were mapped."""
     shown = f"{condition:.0f}" if condition >= 100 else f"{condition:.3g}"
-    return f"{layer}, mapped ({source.law}, seed {source.seed}, condition {shown})"
+    return f"{layer}, mapped ({mapping.law}, seed {mapping.seed}, condition {shown})"
 
 
 class MapSlice(Strict):
@@ -65,17 +65,19 @@ class MapSlice(Strict):
     map: Mapped
 
 
-def map_embeddings(law: Mapped, source: Path, source_manifest: Path, embeddings: Path, manifest: Path) -> None:
+def map_embeddings(mapping: Mapped, source: Path, source_manifest: Path, embeddings: Path, manifest: Path) -> None:
     """Write the embeddings of `source` after the map; the manifest states the condition number that it has."""
     import numpy as np
 
-    from shiftscope.files import read_json
     from shiftscope.pair_embeddings import read_arrays, write_embeddings
 
-    facts, (arrays, about) = read_json(source_manifest), read_arrays(source)
-    matrix = linear_map(facts["shape"][2], law)
+    facts, arrays, about = read_arrays(source, source_manifest)
+    matrix = linear_map(facts["shape"][2], mapping)
     condition = float(np.linalg.cond(matrix))
     for name in ("embedding_0", "embedding_1"):
         arrays[name] = (arrays[name].astype(np.float64) @ matrix.T).astype(np.float32)
-    made = {"layer": layer_name(facts["layer"], law, condition), "map": law.model_dump() | {"condition": condition}}
+    made = {
+        "layer": layer_name(facts["layer"], mapping, condition),
+        "map": mapping.model_dump() | {"condition": condition},
+    }
     write_embeddings(embeddings, manifest, arrays, {**facts, **made, "mapped_from": facts["sha256"]}, about | made)

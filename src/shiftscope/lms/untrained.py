@@ -33,5 +33,4 @@ class Untrained(Fetched):
         if trained["untrained_of"] is not None:
             raise ShiftScopeError(f"LM {self.of!r} is itself an untrained twin: name {trained['untrained_of']!r}")
         adopt(of, folder, weights=False)
-        same = {key: trained[key] for key in ("architecture", "d_model", "n_layers", "vocabulary")}
-        return {"untrained_of": self.of, "seed": self.seed, **same}
+        return {"untrained_of": self.of, "seed": self.seed}

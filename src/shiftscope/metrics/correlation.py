@@ -86,10 +86,10 @@ def linear_r2(codes: np.ndarray, truth: np.ndarray, codes_test: np.ndarray, trut
 
     It says whether a model identifies the concepts' span; MCC whether it also finds its axes.
     """
-    prediction = readout(codes, truth, codes_test)
-    keep = varying(truth_test)
-    residual = np.square(truth_test - prediction)[:, keep].sum(0)
-    return float((1 - residual / np.square(truth_test - truth_test.mean(0))[:, keep].sum(0)).mean())
+    from sklearn.metrics import r2_score
+
+    prediction, keep = readout(codes, truth, codes_test), varying(truth_test)
+    return float(r2_score(truth_test[:, keep], prediction[:, keep]))
 
 
 def readability(shifts: np.ndarray, truth: np.ndarray, shifts_test: np.ndarray, truth_test: np.ndarray) -> float:

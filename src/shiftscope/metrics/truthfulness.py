@@ -51,6 +51,16 @@ def mc1(log_probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (log_probabilities[right].max(0) > log_probabilities[~right].max(0)).astype(np.float64)
 
 
+def perplexity(log_probabilities: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Per token, of texts that count together: `[…]` from sums over each text's tokens `[texts, …]` and `[texts]` tokens."""
+    return np.exp(-log_probabilities.sum(0) / tokens.sum())
+
+
+def gain_error(gains: np.ndarray) -> float:
+    """Standard error of the mean of gains over questions `[questions]`."""
+    return float(gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
 def mc2(log_probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
     """The right answers' share of the probability that all answers have together, `[…]`; arguments as for `mc1`."""
     likely = np.exp(log_probabilities - log_probabilities.max(0))

@@ -52,7 +52,7 @@ class Selected(NamedTuple):
     chosen: int
 
 
-def select(models: list[Model], errors: list[float], sparsities: list[float], settings: int) -> Selected:
+def select(models: list[Model], errors: list[float], sparsities: list[float], n_settings: int) -> Selected:
     """Choose among settings with decent reconstruction the sparsest whose UDR is within a standard error of the highest.
 
     A few seeds do not tell close UDRs apart, so the one-standard-error rule of Breiman et al. (1984) is used: of settings
@@ -67,21 +67,21 @@ def select(models: list[Model], errors: list[float], sparsities: list[float], se
         models: ordered as `read_models` gives them.
         errors: held-out relative squared error of each model.
         sparsities: held-out L1 of each model's codes, relative to their norm; less is sparser.
-        settings: how many settings there are.
+        n_settings: how many settings there are.
     """
     pairs = agreements(models)
-    udr = [udr_of(pairs, setting) for setting in range(settings)]
+    udr = [udr_of(pairs, setting) for setting in range(n_settings)]
 
     def means(scores: list[float]) -> list[float]:
         by_setting = [
             [score for model, score in zip(models, scores, strict=True) if model.setting == setting]
-            for setting in range(settings)
+            for setting in range(n_settings)
         ]
         return [float(np.mean(found)) for found in by_setting]
 
     reconstruction, sparsity = means(errors), means(sparsities)
     eligible = [error <= DECENT * min(reconstruction) + MARGIN for error in reconstruction]
-    candidates = [setting for setting in range(settings) if eligible[setting]]
+    candidates = [setting for setting in range(n_settings) if eligible[setting]]
     best = max(udr[setting] or 0.0 for setting in candidates)
     highest = next(setting for setting in candidates if (udr[setting] or 0.0) == best)
     least = best - standard_error([pair for pair in pairs if pair.setting == highest])

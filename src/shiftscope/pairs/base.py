@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, sha256_of, write_json, write_text
 from shiftscope.kinds import Kind, Strict
+from shiftscope.pair_embeddings import DatasetFacts
 from shiftscope.vocabulary import SPLITS
 
 SHOWN = 200  # characters of a rejected text: enough to find it, too few to copy an over-long file
@@ -151,6 +152,13 @@ class Pairs:
         return max(len(pair.shifts[self.steering]) for rows in self.splits.values() for pair in rows)
 
 
+class PairsManifest(DatasetFacts):
+    """`manifest.json` of text pairs (docs/file-formats.md)."""
+
+    template: str
+    sha256: str
+
+
 def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Path, manifest: Path) -> None:
     """Write the three files of the dataset called `dataset`, with the same bytes for the same content.
 
@@ -164,7 +172,7 @@ def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Pa
             raise ShiftScopeError(f"dataset {dataset} has no {split} pairs: give it more pairs or another `held_out`")
     write_text(rejected, _rejected_csv(built.rejected))
     _write_table(built, rows, pairs)
-    facts = {
+    facts: PairsManifest = {
         **built.facts,
         "dataset": dataset,
         "kind": kind,

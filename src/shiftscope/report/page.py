@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_parquet
+from shiftscope.kinds import Strict
 from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
 from shiftscope.tables.base import entry
@@ -39,6 +40,12 @@ vectors = safetensors.torch.load_file("{path}")
 steer = lambda module, inputs, output: output + vectors["{name}"]
 model.get_decoder().{site}.register_forward_hook(steer)"""
 NAMES_SHOWN = 4
+
+
+class ReportSlice(Strict):
+    """The slice of the config of the report, which shows it all."""
+
+    config: dict[str, Any]
 
 
 def render(

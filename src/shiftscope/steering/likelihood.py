@@ -48,7 +48,7 @@ def log_probabilities(
     texts are read once for all steerings; at `resid_post.L` they are read once for each. Beginnings that texts share
     are read once.
 
-    With a `state` folder what is done is kept there, as in `shiftscope.activations.last_token.embed`.
+    With a `state` folder what is done is kept there, as in `shiftscope.activations.last_token.embed_layers`.
 
     Returns:
         sums over tokens, float64 `[n, S]`, and the number of scored tokens `[n]`.

@@ -1,13 +1,13 @@
 """Steering vectors as a file that any tool can open: one named vector `[d]` per concept, ready to be added."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from shiftscope import kinds
-from shiftscope.files import read_tensors, sha256_of, write_json, write_tensors
+from shiftscope.files import read_json, read_tensors, sha256_of, write_json, write_tensors
 from shiftscope.kinds import Strict
 from shiftscope.metrics.correlation import signed_correlation
 from shiftscope.metrics.udr import agreements, medoid, udr_of
@@ -24,6 +24,27 @@ class ExportSlice(Strict):
 
     variants: list[str]
     """in the order of the files that are written"""
+
+
+class VectorFacts(TypedDict):
+    """The metadata of exported vectors (docs/steering-vectors.md); its file beside them has the digests of both files, too."""
+
+    lm: str
+    layer: str
+    token: str
+    dataset: str
+    template: str
+    codes: int
+    variant: str
+    setting: dict[str, Any]
+    seed: int
+    udr: float | None
+    embeddings_sha256: str
+    names: list[str]
+    scales: dict[str, float]
+    correlations: dict[str, float]
+    sha256: NotRequired[str]
+    others_sha256: NotRequired[str]
 
 
 def export_vectors(
@@ -54,11 +75,16 @@ def export_vectors(
     }
     by_seed = {model.seed: named_vectors(data, variant, model.arrays) for model in chosen}
     best = by_seed.pop(central)
-    metadata = origin | {"seed": central} | described(best)
+    metadata = VectorFacts(**origin, **described(best), seed=central)
     write_tensors(vectors, {name: vector for name, vector, _ in best}, metadata)
-    write_json(about, metadata | {"sha256": sha256_of(vectors)})
     rest = {f"seed_{seed}.{name}": vector for seed, found in by_seed.items() for name, vector, _ in found}
     write_tensors(others, rest, origin | {"seeds": sorted(by_seed)})
+    write_json(about, metadata | {"sha256": sha256_of(vectors), "others_sha256": sha256_of(others)})
+
+
+def read_about(path: Path) -> VectorFacts:
+    """What the file beside exported vectors says of them."""
+    return read_json(path)
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:

@@ -58,10 +58,10 @@ def train(
     Raises:
         ShiftScopeError: a replica's weights became NaN or infinite, or there are fewer than `n_pairs` pairs.
     """
-    keys = dict.fromkeys(replica[:2] for replica in replicas)
+    whole = {data_seed: training_pairs(data, data_seed) for data_seed in {replica.data_seed for replica in replicas}}
     pairs: dict[tuple[int, int], TrainingPairs] = {
-        (setting, data_seed): first_pairs(training_pairs(data, data_seed), settings[setting].n_pairs, data_seed)
-        for setting, data_seed in keys
+        (setting, data_seed): first_pairs(whole[data_seed], settings[setting].n_pairs, data_seed)
+        for setting, data_seed in dict.fromkeys(replica[:2] for replica in replicas)
     }
     module = importlib.import_module(kinds.module_of("training", settings[0].training))
     found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(

@@ -18,7 +18,7 @@ from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, read_parquet
 from shiftscope.lms._quality import check, law_of, learned
-from shiftscope.lms.base import LmSlice, finish, fresh
+from shiftscope.lms.base import CHECKPOINTS, LmSlice, finish, fresh
 from shiftscope.lms.train import Train
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
 
@@ -205,7 +205,7 @@ def train_from_corpus(
     texts = read_parquet(documents, columns=["text"])["text"].to_pylist()
     tokenizer = train_tokenizer(texts, sizes.vocabulary)
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    model, kept = new_model(sizes, len(tokenizer)), state / "checkpoints"
+    model, kept = new_model(sizes, len(tokenizer)), state / CHECKPOINTS
     losses = train_lm(model, windows(ids, tokenizer.bos_token_id, sizes.window), sizes, kept, state, seconds)
 
     grammar = kinds.load("corpora", corpus["kind"])(**corpus["params"]).build()
@@ -214,7 +214,7 @@ def train_from_corpus(
     with fresh(folder) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
-        shutil.copytree(kept, partial / "checkpoints")
+        shutil.copytree(kept, partial / CHECKPOINTS)
         facts = {"corpus": corpus["corpus"], "corpus_sha256": corpus["sha256"], "quality": quality,
                  "loss": sum(losses[-LOG_STEPS:]) / len(losses[-LOG_STEPS:])}  # fmt: skip
         finish(asked.lm, asked.source, partial, folder, facts)

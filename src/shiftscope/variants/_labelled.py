@@ -25,7 +25,7 @@ class Labelled(ClosedForm):
 
     @abstractmethod
     def direction(self, shifts: np.ndarray) -> np.ndarray:
-        """The direction `[d]`, of any length, of a concept from its shifts `[n, d]` float64, all turned one way."""
+        """The direction `[d]`, of any length, of a concept from its shifts `[n, d]` float32, all turned one way."""
 
     @abstractmethod
     def model(self, directions: np.ndarray) -> Arrays:

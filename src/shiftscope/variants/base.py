@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.kinds import Kind
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ Arrays = dict[str, "np.ndarray"]
 Tensors = dict[str, "torch.Tensor"]
 
 
+WAYS = ("closed_form", "constrained")
+"""modules of `shiftscope.training` that train variants"""
+
+
 class Variant(Kind):
     """Hyperparameters that every variant has, and how its models encode."""
 
     training: ClassVar[str]
-    """the module of `shiftscope.training` that trains it"""
+    """the way in which it is trained, one of `WAYS`"""
     reads: ClassVar[Literal["shifts", "embeddings"]] = "shifts"
     """what it encodes: differences of a pair's embeddings, or each of the two"""
     supervised: ClassVar[bool] = False
@@ -42,6 +47,12 @@ class Variant(Kind):
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"
     )
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        way = vars(cls).get("training", WAYS[0])
+        if way not in WAYS:
+            raise ShiftScopeError(unknown(f"{cls.__module__}: the way of training {way!r}", str(way), WAYS))
 
     @staticmethod
     def encode(arrays: Arrays, inputs: np.ndarray) -> np.ndarray:

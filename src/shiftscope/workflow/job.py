@@ -6,7 +6,6 @@ import errno
 import fcntl
 import hashlib
 import inspect
-import json
 import logging
 import os
 import sys
@@ -34,8 +33,7 @@ def run(main: Callable[..., None]) -> None:
     """Call `main` with arguments parsed from the command line, and end the process with its status.
 
     Each parameter of `main` becomes one option of the same name: `Path` takes a path, `list[Path]` one or more,
-    `dict` a JSON object, a type of `Strict` a JSON object with its fields, `str` and `int` themselves; a default makes it
-    optional. Three options are added: `--log` (a file for everything that is logged; without it the log goes to the
+    a type of `Strict` a JSON object with its fields, `str` and `int` themselves; a default makes it optional. Three options are added: `--log` (a file for everything that is logged; without it the log goes to the
     terminal), `--modules` (the files the rule declares as the script's code) and `--threads` (CPU threads of numpy and
     torch, default 1).
 
@@ -78,7 +76,7 @@ def _add_option(parser: argparse.ArgumentParser, name: str, parameter: inspect.P
     if typing.get_origin(kind) is list:
         option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
     else:
-        option["type"] = json.loads if kind is dict else _slice_of(kind) if issubclass(kind, Strict) else kind
+        option["type"] = _slice_of(kind) if issubclass(kind, Strict) else kind
     parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 

@@ -42,7 +42,7 @@ UNKNOWN = "<these bytes are not those that were recorded>"
 """the only parameter in the record of an output of which nothing is known: no job has it, so the job runs"""
 RECORDED = ("rule", "code", "params", "log")
 """fields that a line takes from Snakemake's record as they are; `inputs` joins its inputs and their checksums"""
-MADE_WITH = ("snakemake", "torch", "transformers", "numpy")
+MADE_WITH = ("snakemake", "torch", "cooper-optim", "transformers", "numpy", "scipy", "scikit-learn")
 
 Line = dict[str, Any]
 

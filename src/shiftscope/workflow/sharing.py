@@ -27,7 +27,7 @@ from typing import Any
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import write_text
 from shiftscope.workflow import provenance
-from shiftscope.workflow.paths import GROWING, IN_GIT, LEDGER, LEFT_OUT, LMS, MEANS, REBUILT, RESULTS
+from shiftscope.workflow.paths import GROWING, IN_GIT, LEDGER, LEFT_OUT, LMS, MEANS, METRICS, REBUILT, RESULTS
 
 DVC = str(Path(sys.executable).with_name("dvc"))
 """DVC of this environment, by its path: nobody has to activate the environment"""
@@ -129,7 +129,7 @@ def track() -> None:
         raise ShiftScopeError("there is nothing to track: run the workflow first (`make run`)")
     leave_out_links()
     changed, new = uncommitted(), []
-    for name in (*GROWING, *REBUILT, "metrics.parquet"):
+    for name in (*GROWING, *REBUILT, Path(METRICS).name):
         made = RESULTS / name
         if made.exists():
             whole = not Path(f"{made}.dvc").exists()

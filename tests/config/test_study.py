@@ -1,0 +1,102 @@
+"""What rules ask of a config: what is trained on what, and where it is shown."""
+
+import json
+
+from helpers.configs import GOOD, WHEEL, mapped, refusal, with_layers, with_value
+
+from shiftscope.config.read import parse_config
+
+
+def test_the_good_configuration_is_good():
+    config = parse_config(GOOD)
+    assert config.trained_on() == [
+        ("m", "lang_1_1"), ("m", "mine"), ("twin", "lang_1_1"), ("twin", "mine"), ("synthetic", "tiny"),
+    ]  # fmt: skip
+    assert config.variants_on("m", "lang_1_1") == ["ssae", "ssae_paper", "mean_difference"]
+    assert config.variants_on("m", "mine") == ["ssae", "ssae_paper"]  # nothing is labelled in these pairs
+    assert config.blocks_of("ssae") == ["0-1"]
+    assert config.blocks_of("mean_difference") == ["0"]
+    assert [config.codes(*source) for source in config.trained_on()] == [[1], [2], [1], [2], [3]]
+
+
+def test_a_code_size_may_be_for_some_variants_only():
+    raw = with_value("synthetic.tiny.codes", {3: "all", 6: ["ssae"]})
+    config = parse_config(raw)
+    assert config.codes("synthetic", "tiny") == [3, 6]
+    assert config.variants_on("synthetic", "tiny", 6) == ["ssae"]
+    assert (
+        config.variants_on("synthetic", "tiny", 3) == config.variants_on("synthetic", "tiny") == list(raw["variants"])
+    )
+
+
+def test_a_variant_may_be_for_some_datasets_only():
+    config = parse_config(with_value("variants.ssae_paper.datasets", ["mine", "tiny"]))
+    assert config.variants_on("m", "lang_1_1") == ["ssae", "mean_difference"]
+    assert config.variants_on("m", "mine") == ["ssae", "ssae_paper"]
+    assert config.variants_on("synthetic", "tiny") == ["ssae", "ssae_paper", "mean_difference"]
+    assert config.variants["ssae_paper"].dumps == parse_config(GOOD).variants["ssae_paper"].dumps  # nothing is stale
+
+
+def test_a_variant_may_be_for_some_tables_only():
+    raw = with_value("variants.ssae_paper.shown_in", ["table_a6"])
+    config = parse_config(raw)
+    assert config.hidden_from("table_a6") == []
+    assert config.hidden_from("table_a2") == ["ssae_paper"]
+    assert ("m", "mine") in config.exported()
+    assert config.vectors_of("m", "mine") == ["ssae"]
+    assert not [place for place in config.exported() if "ssae_paper" in config.vectors_of(*place)]
+    assert "twin" not in {lm for lm, _ in config.exported()}
+    assert refusal(with_value("variants.ssae.shown_in", ["table_a66"])).endswith("did you mean 'table_a6'?")
+
+
+def test_mapped_embeddings_are_shown_beside_those_they_were_made_from():
+    config = parse_config(mapped(pairs=["mine"]) | {"tables": ["table_a3"]})
+    assert config.needed_by("mapped") == [("m", "mine"), ("mapped", "mine")]
+    assert config.needed_by("language") == parse_config(GOOD).needed_by("language")
+    assert ("mapped", "mine") not in config.needed_by("all")
+    assert config.exported() == parse_config(GOOD).exported()
+    raw = mapped()
+    raw["pairs"]["mine"]["codes"] = [2, 4]
+    assert parse_config(raw).codes("mapped", "mine") == [2]
+    raw["lms"]["m"] = WHEEL | {"pairs": ["mine"]}
+    assert parse_config(raw).needed_by("mapped") == [("m", "mine"), ("mapped", "mine")]
+
+
+def test_each_further_layer_is_a_source_with_the_first_variant_and_code_size():
+    raw = with_layers()
+    raw["pairs"]["mine"]["codes"] = [2, 4]
+    config = parse_config(raw)
+    assert config.layers_of("m") == {"m": "resid_post.4", "m@final_norm": "final_norm"}
+    assert config.layers_of("twin") == {"twin": "resid_post.4", "twin@final_norm": "final_norm"}
+    assert [lm for lm, dataset in config.trained_on() if dataset == "mine"] == [
+        "m",
+        "m@final_norm",
+        "twin",
+        "twin@final_norm",
+    ]
+    assert config.variants_on("m", "mine", 2) == ["ssae", "ssae_paper"]
+    assert config.variants_on("m@final_norm", "mine", 2) == config.variants_on("twin@final_norm", "mine", 2) == ["ssae"]
+    assert (config.codes("m", "mine"), config.codes("m@final_norm", "mine")) == ([2, 4], [2])
+
+
+def test_layer_variants_and_the_main_layer_can_be_named():
+    config = parse_config(with_layers(layer="final_norm", layer_variants=["ssae_paper", "mean_difference"]))
+    assert config.layers_of("m") == {"m": "final_norm", "m@resid_post.4": "resid_post.4"}
+    assert config.variants_on("m@resid_post.4", "lang_1_1") == ["ssae_paper", "mean_difference"]
+    assert config.variants_on("m@resid_post.4", "mine") == ["ssae_paper"]  # nothing is labelled in these pairs
+    assert config.variants_on("twin@resid_post.4", "lang_1_1") == ["ssae_paper", "mean_difference"]
+
+
+def test_a_twin_may_be_read_elsewhere():
+    raw = with_layers()
+    raw["lms"]["twin"]["layer"] = "final_norm"
+    assert parse_config(raw).layers_of("twin") == {"twin": "final_norm"}
+
+
+def test_the_resolved_configuration_holds_every_default_and_does_not_depend_on_order():
+    config = parse_config(GOOD)
+    resolved = json.loads(json.dumps(config.resolved))
+    assert resolved["variants"]["ssae"]["settings"][0]["max_rank"] == 200
+    assert resolved["lms"]["m"]["layer"] == "final_norm"
+    turned = GOOD | {"variants": dict(reversed(GOOD["variants"].items()))}
+    assert parse_config(turned).resolved == config.resolved
