@@ -1,0 +1,46 @@
+"""An optimiser's state goes through safetensors and back to the bit; a rate falls from 1 to 0."""
+
+import cooper
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
+
+MAKERS = {
+    "adam": lambda weights: torch.optim.Adam(weights, lr=0.1),
+    "adamw": lambda weights: torch.optim.AdamW(weights, lr=0.1, weight_decay=0.1),
+    "extra_adam": lambda weights: cooper.optim.ExtraAdam(weights, lr=0.1),
+}
+
+
+def step(weights: list[torch.Tensor], optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    sum((weight**2 + weight).sum() for weight in weights).backward()
+    if isinstance(optimiser, cooper.optim.ExtraAdam):
+        optimiser.extrapolation()
+    optimiser.step()
+
+
+def started(name: str, values: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.optim.Optimizer]:
+    weights = [value.clone().requires_grad_() for value in values]
+    return weights, MAKERS[name](weights)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_resumed_optimiser_takes_the_same_step(name):
+    weights, optimiser = started(name, [torch.arange(6.0).reshape(2, 3), torch.ones(4)])
+    for _ in range(3):
+        step(weights, optimiser)
+    kept = load(save({key: value.contiguous() for key, value in optimiser_tensors("main", optimiser).items()}))
+    resumed, other = started(name, [weight.detach() for weight in weights])
+    counts = {"step": int} if name == "extra_adam" else {}
+    load_optimiser("main", other, kept | {"another.0.step": torch.tensor(99)}, **counts)
+    step(weights, optimiser), step(resumed, other)
+    assert all(torch.equal(one, two) for one, two in zip(weights, resumed, strict=True))
+
+
+def test_the_cosine_goes_from_one_to_zero():
+    values = [cosine(way / 10) for way in range(11)]
+    assert (values[0], values[5], values[10]) == pytest.approx((1, 0.5, 0))
+    assert values == sorted(values, reverse=True)
