@@ -159,7 +159,7 @@ def agreement(one, other):
 def test_the_medoid_of_the_chosen_setting_is_written_and_other_seeds_beside_it(tmp_path, data, models):
     vectors, others, beside = exported(tmp_path, data, models)
     arrays, about = read_tensors(vectors)
-    assert read_json(beside) == about | {"sha256": sha256_of(vectors)}
+    assert read_json(beside) == about | {"sha256": sha256_of(vectors), "others_sha256": sha256_of(others)}
     assert sorted(arrays) == sorted(about["names"]) == NAMES
     central = max(models, key=lambda one: sum(agreement(one, other) for other in models if other is not one))
     assert about["seed"] == central.seed and about["setting"] == {"a": 2}

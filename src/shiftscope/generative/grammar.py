@@ -12,7 +12,9 @@ same object answers forwards (`sample`) and backwards: `beliefs` are the derivat
 `posterior` what they say of concepts, jointly, and `next_words` what they say of the next word. Nothing is estimated.
 """
 
+import bisect
 import itertools
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +87,7 @@ class Grammar:
     _number: dict[Any, int] = field(default_factory=dict, init=False, repr=False)
     _place: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _shares: dict[str, dict[tuple, tuple[float, ...]]] = field(default_factory=dict, init=False, repr=False)
+    _limits: dict[Any, list[float]] = field(default_factory=dict, init=False, repr=False)
     _steps: dict[State, dict[str, list[tuple[State, float]]]] = field(default_factory=dict, init=False, repr=False)
     _root: list[int] = field(default_factory=list, init=False, repr=False)
 
@@ -100,6 +103,7 @@ class Grammar:
                 raise ShiftScopeError(f"concept {name}: each row of its law needs {len(concept.values)} weights ≥ 0")
             self._place[name] = place
             self._shares[name] = {given: _normalised(weights) for given, weights in concept.law.items()}
+            self._limits.update({(name, given): _limits(shares) for given, shares in self._shares[name].items()})
         self._root.append(self._compile(self.document))
 
     def _compile(self, node: Any) -> int:
@@ -109,7 +113,7 @@ class Grammar:
         elif isinstance(node, Choice):
             if not node.nodes or len(node.weights) != len(node.nodes) or min(node.weights) <= 0:
                 raise ShiftScopeError("a choice needs at least one node and a weight > 0 for each")
-            shares = tuple(weight / sum(node.weights) for weight in node.weights)
+            shares = _normalised(node.weights)
             key = ("choice", (shares, tuple(map(self._compile, node.nodes))))
         elif isinstance(node, Case):
             if node.concept not in self._place:
@@ -124,6 +128,8 @@ class Grammar:
         if key not in self._number:
             self._number[key] = len(self._nodes)
             self._nodes.append(key)
+            if key[0] == "choice":
+                self._limits[self._number[key]] = _limits(key[1][0])
         return self._number[key]
 
     def vocabulary(self) -> list[str]:
@@ -158,8 +164,7 @@ class Grammar:
             for part in value:
                 self._draw(part, bound, text, generator)
         elif kind == "choice":
-            weights, parts = value
-            self._draw(parts[_drawn(weights, generator)], bound, text, generator)
+            self._draw(value[1][_drawn(self._limits[number], generator)], bound, text, generator)
         else:
             place, parts = value
             if bound[place] < 0:
@@ -171,13 +176,12 @@ class Grammar:
             return
         for parent in self.concepts[name].parents:
             self._bind(parent, bound, generator)
-        weights = self._law(name, tuple(bound))
-        bound[self._place[name]] = _drawn(weights, generator)
+        bound[self._place[name]] = _drawn(self._limits[name, self._given(name, bound)], generator)
 
-    def _law(self, name: str, bound: tuple[int, ...]) -> tuple[float, ...]:
-        """Probabilities of a concept's values, its parents being bound."""
+    def _given(self, name: str, bound: Sequence[int]) -> tuple[str, ...]:
+        """The values of a concept's parents, which are bound."""
         parents = self.concepts[name].parents
-        return self._shares[name][tuple(self.concepts[parent].values[bound[self._place[parent]]] for parent in parents)]
+        return tuple(self.concepts[parent].values[bound[self._place[parent]]] for parent in parents)
 
     # --- backwards
 
@@ -229,7 +233,8 @@ class Grammar:
         if unbound:
             yield from self._completed(bound, (*unbound, *names))
             return
-        shares = [(value, share) for value, share in enumerate(self._law(names[0], bound)) if share]
+        law = self._shares[names[0]][self._given(names[0], bound)]
+        shares = [(value, share) for value, share in enumerate(law) if share]
         for value, share in shares:
             drawn = (*bound[:place], value, *bound[place + 1 :])
             for complete, rest in self._completed(drawn, names[1:]):
@@ -271,10 +276,11 @@ def _normalised(weights: Sequence[float]) -> tuple[float, ...]:
     return tuple(weight / total for weight in weights)
 
 
-def _drawn(weights: Sequence[float], generator: random.Random) -> int:
-    left = generator.random()
-    for number, weight in enumerate(weights):
-        left -= weight
-        if left < 0:
-            return number
-    return max(number for number, weight in enumerate(weights) if weight)
+def _limits(shares: Sequence[float]) -> list[float]:
+    """Up to which number in [0, 1) each of several is drawn; the last that can be drawn takes what rounding leaves."""
+    last = max(number for number, share in enumerate(shares) if share)
+    return [*itertools.accumulate(shares[:last]), math.inf]
+
+
+def _drawn(limits: Sequence[float], generator: random.Random) -> int:
+    return bisect.bisect_right(limits, generator.random())

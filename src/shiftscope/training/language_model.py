@@ -51,8 +51,8 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> "PreTrainedTokeniz
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
     known = tokenizer.get_vocab()
-    pieces = {word: tokenizer.encode(word).tokens for text in texts for word in text.split()}
-    split = sorted(word for word, tokens in pieces.items() if len(tokens) > 1)
+    words = {word for text in texts for word in text.split()}
+    split = sorted(word for word in words if len(tokenizer.encode(word).tokens) > 1)
     if split:
         raise ShiftScopeError(
             f"{len(split)} words of the corpus are more than one token ({', '.join(split[:5])}): raise `vocabulary`"
@@ -204,7 +204,7 @@ def train_from_corpus(
     corpus = read_json(corpus_manifest)
     texts = read_parquet(documents, columns=["text"])["text"].to_pylist()
     tokenizer = train_tokenizer(texts, sizes.vocabulary)
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ids = [one.ids for one in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     model, kept = new_model(sizes, len(tokenizer)), state / CHECKPOINTS
     losses = train_lm(model, windows(ids, tokenizer.bos_token_id, sizes.window), sizes, kept, state, seconds)
 
