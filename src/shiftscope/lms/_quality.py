@@ -72,8 +72,9 @@ def law_of(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", vocab
     """The model's laws of the next word after several beginnings; every word of `vocabulary` is one token."""
     import torch
 
-    tokens = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in vocabulary]
-    words, tokens = [*vocabulary, END], [*tokens, tokenizer.eos_token_id]
+    words = {tokenizer(word, add_special_tokens=False)["input_ids"][0]: word for word in vocabulary}
+    words[tokenizer.eos_token_id] = END
+    tokens = list(words)
 
     def laws(beginnings: Sequence[list[str]]) -> list[dict[str, float]]:
         found = []
@@ -81,7 +82,7 @@ def law_of(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", vocab
             ids = torch.tensor([tokenizer(" ".join(beginning))["input_ids"]], device=model.device)
             with torch.inference_mode():
                 share = model(input_ids=ids).logits[0, -1].double().softmax(0).cpu().numpy()
-            found.append(dict(zip(words, share[tokens].tolist(), strict=True)))
+            found.append(dict(zip(words.values(), share[tokens].tolist(), strict=True)))
         return found
 
     return laws
