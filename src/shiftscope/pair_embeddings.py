@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired
 
 import numpy as np
 
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.files import read_json, read_tensors, sha256_of, write_json, write_tensors
-from shiftscope.vocabulary import SPLITS
+from shiftscope.vocabulary import SPLITS, DatasetFacts
 
 if TYPE_CHECKING:
     import pyarrow
-
-
-class DatasetFacts(TypedDict):
-    """What the manifest of every dataset says (docs/file-formats.md); a dataset may add facts of its own."""
-
-    dataset: str
-    kind: str
-    n_varying: int | None
-    max_changed: int | None
-    split_unit: str
-    concepts: list[str]
-    truths: dict[str, list[str]]
-    primary_truth: str | None
-    counts: dict[str, int]
-    rejected: int
 
 
 class EmbeddingFacts(DatasetFacts):

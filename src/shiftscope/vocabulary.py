@@ -1,5 +1,7 @@
 """Words that several packages write and read: said once."""
 
+from typing import TypedDict
+
 SPLITS = ("train", "test", "single")
 """of pairs: for training, held out, and held out with one concept that changes; a split's number is its place here"""
 CONTROLS = {
@@ -15,3 +17,18 @@ SYNTHETIC = "synthetic"
 """what stands for the language model in paths and tables of synthetic data"""
 UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
+
+
+class DatasetFacts(TypedDict):
+    """What the manifest of every dataset says (docs/file-formats.md); a dataset may add facts of its own."""
+
+    dataset: str
+    kind: str
+    n_varying: int | None
+    max_changed: int | None
+    split_unit: str
+    concepts: list[str]
+    truths: dict[str, list[str]]
+    primary_truth: str | None
+    counts: dict[str, int]
+    rejected: int

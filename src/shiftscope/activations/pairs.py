@@ -13,7 +13,8 @@ from shiftscope.activations.model import load
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
-from shiftscope.pair_embeddings import DatasetFacts, EmbeddingFacts, labels, write_embeddings
+from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
+from shiftscope.vocabulary import DatasetFacts
 
 
 class EmbedSlice(Strict):

@@ -17,8 +17,7 @@ from pydantic import Field, field_validator
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, sha256_of, write_json, write_text
 from shiftscope.kinds import Kind, Strict
-from shiftscope.pair_embeddings import DatasetFacts
-from shiftscope.vocabulary import SPLITS
+from shiftscope.vocabulary import SPLITS, DatasetFacts
 
 SHOWN = 200  # characters of a rejected text: enough to find it, too few to copy an over-long file
 
