@@ -89,7 +89,7 @@ def linear_r2(codes: np.ndarray, truth: np.ndarray, codes_test: np.ndarray, trut
     from sklearn.metrics import r2_score
 
     prediction, keep = readout(codes, truth, codes_test), varying(truth_test)
-    return float(r2_score(truth_test[:, keep], prediction[:, keep]))
+    return float(r2_score(truth_test[:, keep].astype(np.float64), prediction[:, keep]))
 
 
 def readability(shifts: np.ndarray, truth: np.ndarray, shifts_test: np.ndarray, truth_test: np.ndarray) -> float:
