@@ -42,15 +42,15 @@ class Trained(NamedTuple):
 
 def read_trained(weights: list[Path], sidecars: list[Path]) -> dict[str, list[Trained]]:
     """Everything that was trained, by dataset; the blocks of seeds of a variant and code size are one `Trained`."""
-    blocks: dict[tuple[str, str, int], list[tuple[Path, Path]]] = {}
+    blocks: dict[tuple[str, str, int], tuple[BlockFacts, list[tuple[Path, Path]]]] = {}
     for path, sidecar in zip(weights, sidecars, strict=True):
         facts = read_facts(sidecar)
-        blocks.setdefault((facts["dataset"], facts["variant"], facts["codes"]), []).append((path, sidecar))
+        key = facts["dataset"], facts["variant"], facts["codes"]
+        blocks.setdefault(key, (facts, []))[1].append((path, sidecar))
     trained: dict[str, list[Trained]] = {}
-    for (dataset, _, _), files in blocks.items():
-        facts = read_facts(files[0][1])
+    for facts, files in blocks.values():
         one = Trained(facts, kinds.load("variants", facts["kind"]), read_models(*zip(*files, strict=True)))
-        trained.setdefault(dataset, []).append(one)
+        trained.setdefault(facts["dataset"], []).append(one)
     return trained
 
 

@@ -1,6 +1,6 @@
 """The settings that UDR chooses on one dataset of one language model, from its models and embeddings alone.
 
-Whoever needs a choice makes it: it takes no longer than reading it. So an export of vectors waits for no metric, and no
+Whoever needs a choice makes it, from models that it reads anyway. So an export of vectors waits for no metric, and no
 edit of one makes it stale. `results/selection/{lm}/{dataset}.json`, which the evaluation writes, is for people.
 """
 
