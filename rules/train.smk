@@ -1,46 +1,66 @@
 # Every variant on every dataset: one node trains a block of seeds, all settings of the grid, as one batch of replicas.
 
 
-def train_slice(w):
-    variant = STUDY.variants[w.variant]
+def train_slice(w, output):
+    trained = [paths.parsed(paths.MODELS, file)["variant"] for file in output.weights]
     return json_of(
         lm=lm_of(w.lm),
         dataset=w.dataset,
         codes=int(w.codes),
-        variant=w.variant,
-        kind=variant.kind,
-        settings=variant.dumps,
+        variants=[
+            dict(variant=name, kind=STUDY.variants[name].kind, settings=STUDY.variants[name].dumps) for name in trained
+        ],
         seeds=seeds_of(w.block),
     )
 
 
-def train_modules(w):
+def train_modules(names):
     """The code of a variant is its class and its way of training: another variant's loop is none of its business."""
-    variant = STUDY.variants[w.variant]
-    way = kinds.module_of("training", variant.params.training)
-    return modules_of("train.py", kinds.module_of("variants", variant.kind), way)
+
+    def modules(w):
+        variants = [STUDY.variants[name.format(**dict(w.items()))] for name in names]
+        ways = {kinds.module_of("training", variant.params.training) for variant in variants}
+        return modules_of("train.py", *(kinds.module_of("variants", variant.kind) for variant in variants), *ways)
+
+    return modules
 
 
-rule train:
-    input:
-        embeddings=ancient(paths.EMBEDDINGS),
-        manifest=paths.EMBEDDINGS_MANIFEST,
-        modules=train_modules,
-    output:
-        weights=paths.MODELS,
-        sidecar=paths.MODELS_SIDECAR,
-    log:
-        log_of("train", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}"),
-    benchmark:
-        benchmark_of("train", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}")
-    threads: 1  # results are equal to the bit, whatever else is in the block, on one thread
-    resources:
-        mem_mb=2000,
-    params:
-        slice=train_slice,
-    message:
-        "train {wildcards.variant} on {wildcards.dataset} of {wildcards.lm}, {wildcards.codes} codes, seeds {wildcards.block}"
-    shell:
-        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
-        " --weights {output.weights} --sidecar {output.sidecar}"
-        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+def jobs_of_training():
+    """`(rule, variants, where it is the rule)`: one rule for any variant, and one for those that share a job."""
+    yield "train", ["{variant}"], {}
+    for names, places in STUDY.trained_together().items():
+        here = "|".join(f"{re.escape(lm)}(?=/{re.escape(dataset)}/codes_{codes}/)" for lm, dataset, codes in places)
+        shared = rule_name("train", *names)
+        workflow.ruleorder(shared, "train")
+        yield shared, list(names), {"lm": f"(?:{here})"}
+
+
+for name, names, places in jobs_of_training():
+
+    rule:
+        name:
+            name
+        input:
+            embeddings=ancient(paths.EMBEDDINGS),
+            manifest=paths.EMBEDDINGS_MANIFEST,
+            modules=train_modules(names),
+        output:
+            weights=[paths.MODELS.replace("{variant}", variant) for variant in names],
+            sidecars=[paths.MODELS_SIDECAR.replace("{variant}", variant) for variant in names],
+        log:
+            log_of("train", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}"),
+        benchmark:
+            benchmark_of("train", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}")
+        wildcard_constraints:
+            **places,
+        threads: 1  # results are equal to the bit, whatever else is in the block, on one thread
+        resources:
+            mem_mb=2000,
+        params:
+            slice=train_slice,
+        message:
+            f"train {', '.join(names).replace('{variant}', '{wildcards.variant}')} on {{wildcards.dataset}} of {{wildcards.lm}}, {{wildcards.codes}} codes, seeds {{wildcards.block}}"
+        shell:
+            "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
+            " --weights {output.weights} --sidecars {output.sidecars}"
+            " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

@@ -9,7 +9,7 @@ from shiftscope.config.sections import seeds_of
 
 LM_KEYS = ("source", "layer", "layers", "layer_variants", "dtype", "batch_tokens", "device_map", "variants", "pairs")
 DATASET_KEYS = ("kind", "codes", "variants")
-VARIANT_KEYS = keys("variants", "ssae", "kind", "grid", "datasets", "shown_in")
+VARIANT_KEYS = keys("variants", "ssae", "kind", "grid", "datasets", "shown_in", "trained_with")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from helpers.configs import GOOD, WHEEL, mapped, refusal, with_layers, with_value
 
 from shiftscope.config.read import parse_config
@@ -47,6 +48,36 @@ def test_a_variant_may_be_for_some_tables_only():
     assert not [place for place in config.exported() if "ssae_paper" in config.vectors_of(*place)]
     assert "twin" not in {lm for lm, _ in config.exported()}
     assert refusal(with_value("variants.ssae.shown_in", ["table_a66"])).endswith("did you mean 'table_a6'?")
+
+
+def test_variants_share_a_job_where_they_are_trained():
+    raw = with_value("variants.ssae_paper.trained_with", "ssae")
+    raw["synthetic"]["tiny"]["codes"] = {3: "all", 6: ["ssae_paper"]}
+    raw["variants"]["ssae_paper"]["datasets"] = ["mine", "tiny"]
+    assert parse_config(raw).trained_together() == {
+        ("ssae", "ssae_paper"): [("m", "mine", 2), ("twin", "mine", 2), ("synthetic", "tiny", 3)]
+    }
+    assert parse_config(GOOD).trained_together() == {}
+    raw["variants"] = dict(reversed(raw["variants"].items()))
+    assert list(parse_config(raw).trained_together()) == [("ssae", "ssae_paper")]  # the job is called after its host
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "says"),
+    [
+        ("ssae_paper", "ssea", "did you mean 'ssae'?"),
+        ("ssae_paper", "ssae_paper", "other variant 'ssae_paper'"),
+        ("ssae_paper", "mean_difference", "jobs share one way"),
+        ("dictionary_learning", "mean_difference", "seeds enter only one of dictionary_learning and mean_difference"),
+        ("affine", "ssae_paper", "ssae_paper is itself trained with ssae: write ssae"),
+    ],
+)
+def test_variants_that_cannot_share_a_job_are_refused(name, host, says):
+    raw = with_value(f"variants.{name}", {"trained_with": host})
+    if name == "affine":
+        raw["variants"]["ssae_paper"]["trained_with"] = "ssae"
+    said = refusal(raw)
+    assert f"variants.{name}.trained_with: " in said and says in said
 
 
 def test_mapped_embeddings_are_shown_beside_those_they_were_made_from():

@@ -45,7 +45,7 @@ def workplace(tmp_path_factory):
         patch.chdir(folder)
         for name, (settings, seeds) in VARIANTS.items():
             files = folder / f"{name}.safetensors", folder / f"{name}.json"
-            script("train").main(embeddings, manifest, *files, slice_of(name, settings, seeds, 3))
+            script("train").main(embeddings, manifest, *([file] for file in files), slice_of(name, settings, seeds, 3))
             weights.append(files[0]), sidecars.append(files[1])
         made = folder / "part.parquet", folder / "selection.json"
         script("evaluate").main(embeddings, manifest, weights, sidecars, *made)

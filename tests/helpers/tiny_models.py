@@ -14,7 +14,7 @@ from shiftscope.models import Model, Replica
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, read_embeddings
 from shiftscope.synthetic.base import write_synthetic
 from shiftscope.synthetic.linear_shifts import LinearShifts
-from shiftscope.training.base import TrainSlice, train
+from shiftscope.training.base import TrainSlice, VariantSlice, train
 from shiftscope.variants.base import Variant
 
 torch.set_num_threads(1)  # equal to the bit on one thread, and tiny products do not gain from two
@@ -45,7 +45,8 @@ def drawn(folder: Path, **law: Any) -> PairEmbeddings:
 def slice_of(kind: str, settings: list[dict[str, Any]], seeds: list[int], codes: int) -> TrainSlice:
     """What the rule `train` passes to its script."""
     full = [kinds.load("variants", kind)(**setting).model_dump(mode="json") for setting in settings]
-    return TrainSlice(lm="synthetic", dataset="tiny", codes=codes, variant=kind, kind=kind, settings=full, seeds=seeds)
+    one = VariantSlice(variant=kind, kind=kind, settings=full)
+    return TrainSlice(lm="synthetic", dataset="tiny", codes=codes, variants=[one], seeds=seeds)
 
 
 def shifts_of(data: PairEmbeddings, data_seed: int) -> tuple[np.ndarray, np.ndarray]:

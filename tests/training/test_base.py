@@ -1,4 +1,5 @@
 import importlib
+import shutil
 
 import numpy as np
 import pytest
@@ -7,9 +8,10 @@ from helpers.tiny_models import embeddings_of, trained
 
 from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
+from shiftscope.files import read_json
 from shiftscope.models import Replica, alive
 from shiftscope.pair_embeddings import first_pairs
-from shiftscope.training.base import replicas_of
+from shiftscope.training.base import TrainSlice, replicas_of, train_block
 from shiftscope.variants.affine import Affine
 from shiftscope.variants.pca import Pca
 from shiftscope.variants.ssae import Ssae
@@ -48,6 +50,28 @@ def test_n_pairs_trains_as_if_there_were_no_more(variant):
         fewer = first_pairs(pairs[replica.data_seed], (30, 100)[replica.setting], replica.data_seed)
         alone = trained([variant(**changes)], [Replica(0, 0, 0)], {0: fewer}, 3)[0]
         assert (alone.arrays["decoder"] == result.arrays["decoder"]).all()
+
+
+def test_a_variant_that_is_trained_is_kept_while_another_of_its_job_fails(tmp_path, caplog):
+    data = embeddings_of(random_pairs(3, 8))
+    good, bad = ({"kind": "affine", "settings": [{"steps": 20, "lr": lr}]} for lr in (0.01, 1e30))
+    files = {name: (tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json") for name in ("one", "other", "alone")}
+
+    def job(**variants):
+        slices = [{"variant": name} | one for name, one in variants.items()]
+        params = TrainSlice(lm="m", dataset="d", codes=3, variants=slices, seeds=[0, 1])
+        train_block(params, data, [files[name] for name in variants], tmp_path / "state")
+
+    with pytest.raises(ShiftScopeError, match="diverged"):
+        job(one=good, other=bad)
+    shutil.rmtree(tmp_path / "state" / "other")  # another setting, which here has not another folder
+    with caplog.at_level("INFO"):
+        job(one=good, other=good)
+    assert caplog.text.count("resumed 4 replicas at step 20 of 20") == 1
+    assert not (tmp_path / "state").exists()
+    job(alone=good)
+    assert len({weights.read_bytes() for weights, _ in files.values()}) == 1
+    assert [read_json(sidecar)["variant"] for _, sidecar in files.values()] == ["one", "other", "alone"]
 
 
 def test_a_training_that_diverges_is_named():

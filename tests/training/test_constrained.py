@@ -241,7 +241,6 @@ def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(name, tmp_pat
         resumed = trained(settings, replicas, pairs, 4, tmp_path / "state", 0)
     assert "resumed 4 replicas at step 128 of 200" in caplog.text
     assert all(equal(left, right) for left, right in zip(resumed, whole, strict=True))
-    assert not (tmp_path / "state").exists()
 
 
 def test_a_batch_that_was_done_is_not_trained_again(tmp_path, monkeypatch):
@@ -279,7 +278,7 @@ def command(seeds, name, log="train.log"):
     return [
         "python", str(ROOT / "scripts" / "train.py"),
         "--embeddings", "embeddings.safetensors", "--manifest", "manifest.json",
-        "--weights", f"{name}.safetensors", "--sidecar", f"{name}.json", "--params", params.model_dump_json(),
+        "--weights", f"{name}.safetensors", "--sidecars", f"{name}.json", "--params", params.model_dump_json(),
         "--checkpoint-seconds", "0", "--log", log,
     ]  # fmt: skip
 
@@ -337,7 +336,7 @@ def test_the_script_trains_a_block_as_if_each_seed_were_alone(workplace):
 def test_a_script_that_is_killed_goes_on_where_it_was(workplace, monkeypatch, caplog):
     child = warm.start(command([7], "killed"), workplace, warm.OF_THIS_TREE)
     state = workplace / "work" / "state"
-    while child.poll() is None and not list(state.glob("*/batch_0.safetensors")):
+    while child.poll() is None and not list(state.glob("*/ssae/batch_0.safetensors")):
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
     child.communicate()
@@ -350,7 +349,9 @@ def test_a_script_that_is_killed_goes_on_where_it_was(workplace, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts" / "train.py")])  # the state's name covers the script's code
     with caplog.at_level("INFO"):
         script("train").main(
-            *map(Path, ("embeddings.safetensors", "manifest.json", "changed.safetensors", "changed.json")),
+            *map(Path, ("embeddings.safetensors", "manifest.json")),
+            [Path("changed.safetensors")],
+            [Path("changed.json")],
             slice_of("ssae", changed, [7], 10),
         )
     assert "resumed" not in caplog.text  # another config has another state: from step 0
@@ -367,7 +368,7 @@ def test_one_seed_more_changes_only_its_own_rows(tmp_path, monkeypatch):
     files = draw(tmp_path, **LAW)
     for name, seeds in (("one", [1]), ("two", [1, 2])):
         params = slice_of("ssae_paper", [{"steps": 70}], seeds, 10)
-        script("train").main(*files, tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json", params)
+        script("train").main(*files, [tmp_path / f"{name}.safetensors"], [tmp_path / f"{name}.json"], params)
     assert_rows_equal(rows_of(tmp_path, "one"), rows_of(tmp_path, "two"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from shiftscope.config.sections import BehaviourEntry, KindEntry, LmEntry, Top
+from shiftscope.config.sections import BehaviourEntry, KindEntry, LmEntry, Top, VariantEntry
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.pairs._questions import QuestionDataset
@@ -28,6 +28,7 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         *_collisions(entries),
         *_listed_names(entries),
         *_origins_of_lms(entries),
+        *_shared_jobs(entries["variants"]),
         *_code_sizes(entries),
         *_tables_and_figures(top, entries),
     )
@@ -81,6 +82,25 @@ def _origins_of_lms(entries: Entries) -> Iterator[str]:
         idle = sorted(entry.model_fields_set & READING) if entry.kind == MAPPED else []
         if idle:
             yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"
+
+
+def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:
+    for name, entry in variants.items():
+        if entry.trained_with is None:
+            continue
+        place, host = f"variants.{name}.trained_with", variants.get(entry.trained_with)
+        if host is None or host is entry:
+            others = sorted(set(variants) - {name})
+            yield f"{place}: {unknown(f'other variant {entry.trained_with!r}', entry.trained_with, others)}"
+        elif host.trained_with is not None:
+            yield f"{place}: {entry.trained_with} is itself trained with {host.trained_with}: write {host.trained_with}"
+        elif host.params.training != entry.params.training:
+            yield (
+                f"{place}: {name} is trained in the way {entry.params.training} and {entry.trained_with} in the way "
+                f"{host.params.training}: jobs share one way"
+            )
+        elif host.params.deterministic != entry.params.deterministic:
+            yield f"{place}: seeds enter only one of {name} and {entry.trained_with}, so their jobs differ: remove this key"
 
 
 def _code_sizes(entries: Entries) -> Iterator[str]:

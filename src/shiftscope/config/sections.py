@@ -132,13 +132,15 @@ class VariantEntry(KindEntry):
     """A model variant; `settings` are the points of its grid, all with the same seeds.
 
     `datasets` are those that it is trained on, and `shown_in` the tables and figures that show it, all if None. One that
-    names its tables is there for them alone, and no steering vectors of it are exported.
+    names its tables is there for them alone, and no steering vectors of it are exported. `trained_with` is a variant in
+    whose job it is trained, which saves a start of Python; a change of either trains both again.
     """
 
     params: Variant
     settings: list[Variant]
     datasets: Selected | None = None
     shown_in: Selected | None = None
+    trained_with: str | None = None
 
     @property
     def dumps(self) -> list[dict[str, Any]]:

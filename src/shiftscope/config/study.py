@@ -125,6 +125,22 @@ class Study(Strict):
             names = names[:1] if some is None else [name for name in names if name in some]
         return names
 
+    def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
+        """The variants trained on a dataset, those that share a job together, the one whose job it is first."""
+        jobs: dict[str, list[str]] = {}
+        for name in self.variants_on(lm, dataset, codes):
+            jobs.setdefault(self.variants[name].trained_with or name, []).append(name)
+        return [tuple(sorted(members, key=lambda name: name != host)) for host, members in jobs.items()]
+
+    def trained_together(self) -> dict[tuple[str, ...], list[tuple[str, str, int]]]:
+        """The variants that share a training job, and every (lm, dataset, codes) where just these do."""
+        places = [(*place, codes) for place in self.trained_on() for codes in self.codes(*place)]
+        found: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
+        for place in places:
+            for job in self.jobs_on(*place):
+                found.setdefault(job, []).append(place)
+        return {job: where for job, where in found.items() if len(job) > 1}
+
     def asked(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose behaviour is measured: of trained language models, at their main layer."""
         read = self.needed_by("language")

@@ -2,7 +2,7 @@
 
 import importlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,20 @@ import numpy as np
 from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.kinds import Strict
-from shiftscope.models import Model, Replica, alive
+from shiftscope.models import BlockFacts, Model, Replica, alive, write_models
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs
 from shiftscope.variants.base import Arrays, Variant, codes_of
 
 Facts = dict[str, float | None]
 """what is known of a replica's training: reconstruction, sparsity, violation, multiplier"""
+
+
+class VariantSlice(Strict):
+    """One of the variants that a training node trains."""
+
+    variant: str
+    kind: str
+    settings: list[dict[str, Any]]
 
 
 class TrainSlice(Strict):
@@ -25,10 +33,41 @@ class TrainSlice(Strict):
     lm: str
     dataset: str
     codes: int
-    variant: str
-    kind: str
-    settings: list[dict[str, Any]]
+    variants: list[VariantSlice]
+    """in the order of the files that are written; all are trained in one way"""
     seeds: list[int]
+
+    def modules(self) -> list[str]:
+        """The code that is found by name: the variants' classes and their way of training."""
+        classes = {one.kind: kinds.load("variants", one.kind) for one in self.variants}
+        ways = {kind.training for kind in classes.values()}
+        return [kinds.module_of("variants", kind) for kind in classes] + [
+            kinds.module_of("training", way) for way in ways
+        ]
+
+
+def train_block(
+    params: TrainSlice,
+    data: PairEmbeddings,
+    files: Iterable[tuple[Path, Path]],
+    state: Path,
+    checkpoint_seconds: float = 20.0,
+) -> None:
+    """Train every setting of every variant of a node, and write each variant's weights and sidecar into its `files`.
+
+    Arguments else and errors as in `train`.
+    """
+    for one, (weights, sidecar) in zip(params.variants, files, strict=True):
+        variant = kinds.load("variants", one.kind)
+        settings = [variant(**setting) for setting in one.settings]
+        replicas = replicas_of(settings, data, params.seeds)
+        models = train(settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds)
+        facts = BlockFacts(
+            lm=params.lm, dataset=params.dataset, codes=params.codes, variant=one.variant, kind=one.kind,
+            settings=[setting.model_dump() for setting in settings],
+        )  # fmt: skip
+        write_models(weights, sidecar, models, facts)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def replicas_of(settings: Sequence[Variant], data: PairEmbeddings, seeds: Sequence[int]) -> list[Replica]:
@@ -52,7 +91,8 @@ def train(
         replicas: what to train.
         data: the dataset, of whose training pairs a setting's `n_pairs` takes the first.
         n_codes: code size k.
-        state: folder for checkpoints; a killed training that finds its own there goes on, to the bit. None: none.
+        state: folder for checkpoints, which the caller removes; a killed training that finds its own there goes on, to
+            the bit. None: none.
         checkpoint_seconds: least time between two checkpoints, in seconds.
 
     Raises:
@@ -73,8 +113,6 @@ def train(
         _check_finite(replica, arrays)
         codes = codes_of(type(settings[0]), arrays, *data.sides(replica.data_seed, "train"))
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
-    if state and state.exists():
-        shutil.rmtree(state)
     return models
 
 
