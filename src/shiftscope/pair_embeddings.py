@@ -161,9 +161,9 @@ def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.n
             raise ShiftScopeError(unknown(f"row {row}: split {split!r}", str(split), SPLITS))
     arrays = {
         "split": np.array([SPLITS.index(split) for split in splits], np.uint8),
-        "group": pairs["group"].to_numpy().astype(np.int64),
-        "concept": pairs["concept"].to_numpy().astype(np.int64)[None],
-        "sign": pairs["sign"].to_numpy().astype(np.int8)[None],
+        "group": np.array(pairs["group"].to_pylist(), np.int64),
+        "concept": np.array([pairs["concept"].to_pylist()], np.int64),
+        "sign": np.array([pairs["sign"].to_pylist()], np.int8),
     }
     for truth, columns in truths.items():
         values = pairs[f"truth.{truth}"].to_pylist()

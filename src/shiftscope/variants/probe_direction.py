@@ -20,6 +20,7 @@ from shiftscope.variants.base import Arrays, linear_model
 
 if TYPE_CHECKING:
     import numpy as np
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """inverse ridge penalties C to choose from, for shifts of unit mean square"""
@@ -52,9 +53,16 @@ class ProbeDirection(Labelled):
         else:
             folds = PredefinedSplit(np.tile(np.arange(len(shifts)) % self.folds, 2))
             how |= {"l1_ratios": (0,), "use_legacy_attributes": False}  # a ridge alone
-            probe = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring="neg_log_loss", **how)
+            probe = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring=_log_likelihood, **how)
         return probe.fit(both, side).coef_[0] @ basis[kept]
 
     def model(self, directions: np.ndarray) -> Arrays:
         """A code is the probe's logit over its weights' norm."""
         return linear_model(directions, directions)
+
+
+def _log_likelihood(probe: LogisticRegression, shifts: np.ndarray, side: np.ndarray) -> float:
+    """Mean log-likelihood of the sides, as "neg_log_loss" scores it, without that name's 5 ms of checks for 0.1 of work."""
+    import numpy as np
+
+    return float(-np.logaddexp(0, (1 - 2 * side) * probe.decision_function(shifts)).mean())
