@@ -1,16 +1,18 @@
 # `make run` and `make test` install what they need into .venv; set VENV to use another environment.
+# CONFIG=config/own_pairs.yaml: another config; TARGET=table_a2: no more than that.
 VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format install help generated verify why track pull
+.PHONY: run test lint format install help generated verify why track push pull
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
-	$(BIN)/snakemake --cores $(CORES)
+	@$(BIN)/python -m shiftscope.config.read $(CONFIG)
+	$(BIN)/snakemake $(TARGET) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 # three processes, for two cores: some tests wait; the longest are handed out first, one by one
 test: $(VENV)/dev ## run the tests
@@ -35,8 +37,11 @@ verify: install ## list results that are absent, changed or older than what they
 why: install ## say why a result would be made again: make why NODE=results/tables/table_a6.md
 	@$(BIN)/python -m shiftscope.workflow.sharing why $(NODE)
 
-track: install ## give DVC and git what was made; then: git commit, dvc push, git push
+track: install ## give DVC and git what was made; then: git commit, make push
 	@$(BIN)/python -m shiftscope.workflow.sharing track
+
+push: install ## send what was committed: data by DVC, then git push
+	@$(BIN)/python -m shiftscope.workflow.sharing push
 
 pull: install ## merge and fetch what others shared; TARGET=table_a2: only what that table is made of
 	@$(BIN)/python -m shiftscope.workflow.sharing pull $(TARGET)
@@ -45,11 +50,13 @@ install: $(VENV)/installed ## make the environment
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ShiftScope needs Python 3.11 or newer: set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@echo "installing PyTorch, transformers, Snakemake, DVC and what they need into $(VENV): about three minutes, 2 GB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
 # what only tests and style need
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "installing what tests and style checks need into $(VENV): about a minute"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -12,7 +12,7 @@ def behaviour_slice(w):
         lm=w.lm,
         dataset=w.dataset,
         kind=entry.kind,
-        params=entry.dump,
+        params={key: value for key, value in entry.dump.items() if key != "path"},
         dtype=lm.dtype,
         batch_tokens=lm.batch_tokens,
         behaviour=asked.model_dump(mode="json", exclude={"variants", "neutral"}),
@@ -22,7 +22,6 @@ def behaviour_slice(w):
 
 rule measure_behaviour:
     input:
-        own=own_file,
         embeddings=ancient(paths.EMBEDDINGS),
         manifest=paths.EMBEDDINGS_MANIFEST,
         lm_manifest=paths.LM,
@@ -45,10 +44,11 @@ rule measure_behaviour:
         mem_mb=4000,
     params:
         slice=behaviour_slice,
+        file=own_file,
     message:
         "behaviour of {wildcards.lm} on {wildcards.dataset}, unsteered and steered"
     shell:
         "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
         " --lm-manifest {input.lm_manifest} --vectors {input.vectors} --others {input.others} --about {input.about}"
-        " --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
+        " {params.file:q} --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
         " --threads {threads} --log {log}"

@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
+os.environ["TQDM_DISABLE"] = "1"  # a job's bars would write over the line that says how far the run is
 # scripts import the package of this clone, whichever clone the environment was installed from
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -21,6 +22,7 @@ from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import canonical_json
 from shiftscope.report.page import TEMPLATES
+from shiftscope.report.run_facts import warnings_in
 from shiftscope.tables import base as catalogue
 from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.word_lists import word_files
@@ -158,10 +160,35 @@ def failures(snakemake_logs):
         yield f"{log}: {(errors or ['no message; unless there is one above, it was killed (out of memory?)'])[-1]}"
 
 
+def warnings():
+    """What the jobs of this run warned of: the first of each job, and how many more its log has."""
+    for path in sorted(paths.LOGS.rglob("*.log")):
+        if path.stat().st_mtime >= STARTED:
+            messages = warnings_in(path)
+            more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+            yield from (f"{path}: {message}{more}" for message in messages[:1])
+
+
 STARTED = time.time()
 
 
+def without_job():
+    """What jobs read of `results/` though no job makes it: of a branch that cannot be built Snakemake takes what lies there.
+
+    So a wanted table would be that of an earlier run.
+    """
+    for job in workflow.dag.jobs:
+        made = {str(file) for files in workflow.dag.dependencies[job].values() for file in files}
+        files = {str(file) for file in job.input} - made
+        yield from sorted(file for file in files if Path(file).is_relative_to(paths.RESULTS))
+
+
 onstart:
+    lost = list(without_job())
+    if lost:
+        raise WorkflowError(
+            f"no rule makes {lost[0]}, so what lies there is of an earlier run: delete it, and run again to see what it needs"
+        )
     # With a rate limit Snakemake arms one more timer per finished job, each looking for ready jobs until the run ends:
     # a third of a core in the default run. One machine needs no limit.
     if workflow.local_exec:
@@ -173,13 +200,27 @@ def remember():
     try:
         provenance.record()
     except ShiftScopeError as error:
-        print(f"provenance: {error}", file=sys.stderr)
+        say(f"provenance: {error}")
+
+
+def say(*lines):
+    """Lines on the terminal, over the live line that may stand there."""
+    print(("\r\033[K" if sys.stderr.isatty() else "") + "\n".join(lines), file=sys.stderr)
+
+
+def tell():
+    """Say again, where the run ends, what it warned of: on the way it went by."""
+    found = list(warnings())
+    if found:
+        say("Warnings:", *found)
 
 
 onsuccess:
     remember()
+    tell()
 
 
 onerror:
     remember()
-    print("\n".join(["What failed:", *failures(log)]), file=sys.stderr)
+    tell()
+    say("What failed:", *failures(log))

@@ -23,9 +23,10 @@ rule make_report:
     params:
         slice=lambda w: json_of(config=STUDY.resolved),
         benchmarks=str(paths.BENCHMARKS),
+        logs=str(paths.LOGS),
     message:
         "report"
     shell:
         "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
-        " --params {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks}"
+        " --params {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks} --logs {params.logs}"
         " --modules {input.modules} --log {log}"

@@ -1,15 +1,17 @@
 # Every variant on every dataset: one node trains a block of seeds, all settings of the grid, as one batch of replicas.
 
 
-def train_slice(w, output):
-    trained = [paths.parsed(paths.MODELS, file)["variant"] for file in output.weights]
-    return json_of(
+def named(names, w):
+    """The variants of a job, by the names of its rule, of which one may be a wildcard."""
+    return {name: STUDY.variants[name] for name in (name.format(**dict(w.items())) for name in names)}
+
+
+def train_slice(names):
+    return lambda w: json_of(
         lm=lm_of(w.lm),
         dataset=w.dataset,
         codes=int(w.codes),
-        variants=[
-            dict(variant=name, kind=STUDY.variants[name].kind, settings=STUDY.variants[name].dumps) for name in trained
-        ],
+        variants=[dict(variant=name, kind=one.kind, settings=one.dumps) for name, one in named(names, w).items()],
         seeds=seeds_of(w.block),
     )
 
@@ -18,7 +20,7 @@ def train_modules(names):
     """The code of a variant is its class and its way of training: another variant's loop is none of its business."""
 
     def modules(w):
-        variants = [STUDY.variants[name.format(**dict(w.items()))] for name in names]
+        variants = named(names, w).values()
         ways = {kinds.module_of("training", variant.params.training) for variant in variants}
         return modules_of("train.py", *(kinds.module_of("variants", variant.kind) for variant in variants), *ways)
 
@@ -57,7 +59,7 @@ for name, names, places in jobs_of_training():
         resources:
             mem_mb=2000,
         params:
-            slice=train_slice,
+            slice=train_slice(names),
         message:
             f"train {', '.join(names).replace('{variant}', '{wildcards.variant}')} on {{wildcards.dataset}} of {{wildcards.lm}}, {{wildcards.codes}} codes, seeds {{wildcards.block}}"
         shell:

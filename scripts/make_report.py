@@ -16,8 +16,9 @@ def main(
     report: Path,
     run: Path,
     benchmarks: Path,
+    logs: Path,
 ) -> None:
-    facts = run_facts(benchmarks)
+    facts = run_facts(benchmarks, logs)
     write_json(run, facts)
     write_text(report, render(tables, figures, vectors, params.config, facts, report))
 

@@ -19,10 +19,11 @@ def main(
     neutral: Path,
     part: Path,
     params: BehaviourSlice,
+    file: Path | None = None,
 ) -> None:
-    """`vectors`, `others` and `about` have one file per variant."""
+    """`vectors`, `others` and `about` have one file per variant; `file` is the user's own, if the dataset reads one."""
     state = state_folder(params, [manifest, lm_manifest, *about, neutral], [kinds.module_of("pairs", params.kind)])
-    inputs = Inputs(embeddings, manifest, lm_manifest.parent, vectors, others, about, neutral)
+    inputs = Inputs(embeddings, manifest, lm_manifest.parent, vectors, others, about, neutral, file)
     write_part(part, measured(params, inputs, state))
     shutil.rmtree(state, ignore_errors=True)
 

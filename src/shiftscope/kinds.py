@@ -8,14 +8,22 @@ are the entry's part of the config. What does not fit its base is refused when i
 import importlib
 import inspect
 from pathlib import Path
-from typing import Any, ClassVar, get_origin
+from typing import Annotated, Any, ClassVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from shiftscope.errors import ShiftScopeError, unknown
 
 BASES = {"corpora": "Corpus", "lms": "Source", "pairs": "PairDataset", "synthetic": "Law", "variants": "Variant"}
 """packages whose entries are found by name, and the type in their `base.py` that says what an entry offers"""
+
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+"""a file of the user's; `~` is the home folder"""
+
+
+LARGEST = 1_000_000_000
+"""the largest whole number that makes sense anywhere in a config"""
 
 
 class Strict(BaseModel):
@@ -26,9 +34,11 @@ class Strict(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse YAML's yes and no where a number belongs: Python counts with them."""
+        """Refuse YAML's yes and no where a number belongs: Python counts with them. Refuse numbers beyond all sense."""
         if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
             raise ValueError("it must be a number")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError(f"a number may be at most {LARGEST:,}")
         return value
 
 

@@ -1,16 +1,18 @@
 """What the configuration accepts, and the one line with which it refuses: key, value, what is allowed, nearest name."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import warm
 from helpers.clone import ROOT
 from helpers.configs import GOOD, keys, refusal, with_value
 
-from shiftscope.config.read import parse_config, read_config
+from shiftscope.config.read import _read_yaml, parse_config, read_config
 from shiftscope.errors import ShiftScopeError
 
 
@@ -72,6 +74,79 @@ def test_a_key_that_is_given_twice_is_refused_and_not_dropped(tmp_path):
         read(tmp_path, text)
         == "c.yaml is not valid YAML: key 'ssae' is given more than once line 3, column 3: ssae: {steps: 1} ^"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seeds: [010]\n", "the number 010 is read as another by YAML"),
+        ("seeds: [5_9]\n", "the number 5_9 is read as another by YAML"),
+        ("seeds: [1:30]\n", "the number 1:30 is read as another by YAML"),
+        ("seeds: [0x1F]\n", "the number 0x1F is read as another by YAML"),
+        ("lms:\n  no: {}\n", "the key no means False in YAML: write 'no'"),
+        ("lms:\n  ? [a, b]\n  : {}\n", "a key must be a word, not a list or block"),
+        ("variants:\n  ssae: *fast\n", "found undefined alias 'fast'"),
+        ("seeds: [\n", "line 2"),
+    ],
+)
+def test_what_yaml_would_take_for_something_else_is_an_error_with_its_line(tmp_path, text, says):
+    message = read(tmp_path, text)
+    assert message.startswith("c.yaml is not valid YAML: ") and says in message and "line" in message
+
+
+def test_plain_numbers_are_read_as_they_stand(tmp_path):
+    numbers = {"0": 0, "-7": -7, "10": 10, "0.5": 0.5, "1.": 1.0, ".5": 0.5, "1.0e+3": 1000.0, "+3": 3}
+    for text, value in numbers.items():
+        (tmp_path / "c.yaml").write_text(f"variants: {{ssae: {{lr: {text}}}}}\n")
+        found = _read_yaml(tmp_path / "c.yaml")["variants"]["ssae"]["lr"]
+        assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("synthetic.tiny.n_train", 3 * 10**20, "a number may be at most 1,000,000,000"),
+        ("synthetic.tiny.n_train", 10**9, "its embeddings would be"),
+        ("synthetic.tiny.codes", [10**6], "less than or equal to 100000"),
+        ("seeds", ["0-999999999999"], "at most 1000 in a block"),
+        ("seeds", ["0-999", "1000-1999"], "2000 seeds are too many"),
+        ("seeds", ["99999999999"], "up to 1,000,000,000"),
+        ("variants.ssae.grid", {"steps": list(range(1, 41)), "lr": [i / 99 for i in range(1, 21)]}, "grid has 800 combinations"),
+        ("lms.m.layer", 5, "it must be a word, or a text in quotes"),
+        ("lms.m.layer", "resid_pre.3", "a layer is final_norm, or resid_post.L"),
+        ("lms.m.dtype", "float8", "Input should be 'float32', 'float16' or 'bfloat16'"),
+        ("variants.ssae.steps", "many", "it must be a whole number"),
+        ("variants.ssae.steps", 1.5, "it must be a whole number"),
+        ("variants.ssae.lr", "fast", "it must be a number"),
+    ],
+)  # fmt: skip
+def test_sizes_have_limits_and_messages_have_words(path, value, says):
+    message = refusal(with_value(path, value))
+    assert says in message
+    assert not re.search(r"\bstr\b|\bint\b|Traceback|pattern", message)
+
+
+@pytest.mark.parametrize("name", ["d" * 40, "ab" * 12, "x1" * 40, "-a", "a/b", "n" + "0123456789abcdef" * 4])
+def test_names_that_files_or_snakemake_cannot_bear_are_refused_at_once(name):
+    """Snakemake leaves out what repeats itself, and shows what lies there of an earlier run."""
+    message = refusal(with_value("synthetic", {name: GOOD["synthetic"]["tiny"]}))
+    assert "at most 64" in message and len(message) < 300
+    assert parse_config(with_value("synthetic", {"n" + "0123456789abcde" * 4: GOOD["synthetic"]["tiny"]}))
+
+
+def test_the_command_that_checks_a_config_says_one_line(tmp_path):
+    (tmp_path / "bad.yaml").write_text("variants:\n\tssae: {}\n")
+    for files, status in (([], 0), (["config/full.yaml"], 0), ([str(tmp_path / "bad.yaml")], 1), (["gone.yaml"], 1)):
+        done = warm.run(["python", "-m", "shiftscope.config.read", *files], ROOT, warm.OF_THIS_TREE)
+        assert done.returncode == status
+        assert len(done.stderr.splitlines()) == status and done.stdout == ""
+    assert done.stderr == "config: cannot read the config gone.yaml: No such file or directory\n"
+
+
+def test_the_home_folder_may_be_written_shortly(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = parse_config(with_value("pairs.mine.path", "~/pairs.csv"))
+    assert str(config.pairs["mine"].params.user_file) == "/home/me/pairs.csv"
 
 
 def test_merged_yaml_blocks_are_no_repetition(tmp_path):

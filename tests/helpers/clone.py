@@ -1,5 +1,7 @@
 """The workflow as a user has it: Snakemake in a clone of the working tree."""
 
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,7 +41,7 @@ class Project:
         return self.run("dvc", *arguments)
 
     def sharing(self, *arguments: str, check: bool = True) -> str:
-        """What `make track`, `make pull`, `make verify` and `make why` call."""
+        """What `make track`, `make push`, `make pull`, `make verify` and `make why` call."""
         source = str(self.folder / "src")
         return self.run("python", "-m", "shiftscope.workflow.sharing", *arguments, check=check, PYTHONPATH=source)
 
@@ -60,8 +62,24 @@ class Project:
         self.sharing("track")
         self.git("add", "--all")
         self.git("commit", "--quiet", "-m", message)
-        self.dvc("push", "--quiet")
-        self.git("push", "--quiet")
+        self.sharing("push")
+
+    def follow(self, said: str) -> list[str]:
+        """Do every command that a message has between backquotes, as a user would who believes it; which these were."""
+        commands = re.findall(r"`((?:make|git|rm|[\w/.-]*dvc|[\w/.-]*snakemake) [^`]+)`", said)
+        for command in commands:
+            program, *arguments = shlex.split(command)
+            program = Path(program).name
+            if program == "make":
+                known = {"run": lambda: self.run("snakemake", "--cores", "2")}
+                known.get(arguments[0], lambda given=arguments: self.sharing(*given))()
+            elif program == "git":
+                self.git(*arguments)
+            elif program == "rm":
+                (self.folder / arguments[0]).unlink()
+            else:
+                self.run(program, *arguments)
+        return commands
 
     def clone(self, folder: Path) -> "Project":
         """Another clone of what this one pushed."""

@@ -22,9 +22,9 @@ figures: []
 """
 
 
-def run(folder: Path, layers: list[str], *arguments: str) -> str:
+def run(folder: Path, layers: list[str], *arguments: str, pairs: str = "pairs.csv") -> str:
     """Train on the embeddings of all layers, or what `arguments` say."""
-    text = CONFIG.format(lm=folder / "source", pairs=folder / "pairs.csv", layers=", ".join(layers))
+    text = CONFIG.format(lm=folder / "source", pairs=folder / pairs, layers=", ".join(layers))
     (folder / "layers.yaml").write_text(text)
     done = snakemake(folder, *arguments or models(layers), config=("--configfile", "layers.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -67,3 +67,10 @@ def test_one_job_reads_all_layers_and_one_more_layer_makes_nothing_else_stale(cl
     # now that all three are recorded, one job would read them, and it has nothing to do
     done = run(project, layers, *models(layers[:2]), "--dry-run")
     assert "Nothing to be done" in done
+    # equal bytes elsewhere are the same pairs; others in the old place are not
+    shutil.copy(project / "pairs.csv", project / "moved.csv")
+    (project / "pairs.csv").unlink()
+    assert "Nothing to be done" in run(project, layers, *models(layers[:2]), "--dry-run", pairs="moved.csv")
+    with (project / "moved.csv").open("a") as opened:
+        opened.write("one more,pair\n")
+    assert "pairs of own" in run(project, layers, *models(layers[:2]), "--dry-run", pairs="moved.csv")

@@ -4,63 +4,23 @@ One project is run and shared once; every case takes a copy of it, remotes inclu
 scripts themselves.
 """
 
-import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from helpers import remotes, warm
 from helpers.clone import Project, new_project
 from helpers.programs import lacking
+from helpers.sharing import AFTER_SELECTION, CHANGED, NODE, WEIGHTS, copy_of, listing, object_of
 
 from shiftscope.files import sha256_of
 
 pytestmark = pytest.mark.workflow
-NODE = "synthetic/tiny/codes_3"
-AFTER_SELECTION = {"evaluate/synthetic/tiny", "collect_metrics/all", "make_table/table_a6", "make_report/all"}
-CHANGED = f"train/{NODE}/dictionary_learning/seeds_0-1"
-"""what most cases change: it needs no torch, whose import takes longer than all else"""
-MODELS = {f"train/{NODE}/ssae/seeds_0-1", CHANGED, f"train/{NODE}/mean_difference/seeds_0"}
-EVERYTHING = {"make_synthetic/tiny"} | MODELS | AFTER_SELECTION
 AFTER_CHANGE = {CHANGED} | AFTER_SELECTION
-WEIGHTS = f"results/models/{NODE}/dictionary_learning/seeds_0-1.safetensors"
-
-
-@pytest.fixture(scope="session")
-def shared(clone, once) -> Path:
-    """A folder with a finished project that was shared (`first`), a second clone that pulled it, and both remotes."""
-
-    def make(folder: Path) -> None:
-        first = new_project(clone, folder)
-        assert first.executed() == EVERYTHING
-        first.share("results")
-        second = first.clone(folder / "second")
-        second.sharing("pull")
-
-    return once("shared", make)
-
-
-def copy_of(shared: Path, folder: Path) -> tuple[Project, Project]:
-    shutil.copytree(shared, folder, symlinks=True)
-    for name in ("first", "second"):
-        Project(folder / name).git("remote", "set-url", "origin", "../origin.git")
-    return Project(folder / "first"), Project(folder / "second")
-
-
-@pytest.fixture
-def pair(shared, tmp_path) -> tuple[Project, Project]:
-    """Copies of the project that was run, and of the clone that pulled it."""
-    return copy_of(shared, tmp_path / "shared")
-
-
-@pytest.fixture
-def second(pair) -> Project:
-    """A clone that pulled everything and computed nothing."""
-    return pair[1]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -116,7 +76,7 @@ def test_without_data_everything_can_be_computed(pair, tmp_path):
 def test_one_parameter(second):
     second.change("config.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {steps: 21}")
     said = second.sharing("why", "results/tables/table_a6.md")
-    assert "config: settings[0].steps: 20 → 21" in said
+    assert "config: variants[0].settings[0].steps: 20 → 21" in said
     assert "evaluate x 1, make_table x 1" in said
     assert second.executed() == AFTER_CHANGE
     assert second.executed() == set()
@@ -169,6 +129,32 @@ def test_a_file_from_elsewhere_is_made_again_but_comes_back_with_its_record(seco
     path.unlink()
     path.write_bytes(good)
     assert second.executed() == set()
+
+
+def test_dvc_repro_works_from_a_plain_shell(second):
+    """Nobody has activated an environment: the stages call what `make` installed."""
+    environment = second.folder / ".venv"
+    environment.mkdir()
+    for part in Path(sys.prefix).iterdir():
+        if part.name != "installed":
+            (environment / part.name).symlink_to(part)
+    (environment / "installed").touch()
+    trace = second.folder / "trace"
+    plain = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": os.environ.get("HOME", "/"),
+        "SHIFTSCOPE_TRACE": str(trace),
+    }
+    done = subprocess.run(
+        [environment / "bin/dvc", "repro", "--force", "models"],
+        cwd=second.folder,
+        env=plain,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "make run TARGET=models" in done.stdout and "Nothing to be done" in done.stdout + done.stderr
+    assert not trace.exists()
 
 
 # --- branches, merges, two clones
@@ -355,17 +341,6 @@ def test_what_a_part_of_the_workflow_made_is_shared(clone, tmp_path):
     assert (other.folder / weights).read_bytes() == (project.folder / weights).read_bytes()
 
 
-def list_of(project: Project, name: str) -> Path:
-    """The remote's list of the directory that a `.dvc` file stands for."""
-    out = yaml.safe_load((project.folder / f"results/{name}.dvc").read_text())["outs"][0]["md5"]
-    return project.folder.parent / "store/files/md5" / out[:2] / out[2:]
-
-
-def listing(project: Project, name: str) -> set[str]:
-    """The files that a directory's `.dvc` file stands for, as the remote has them."""
-    return {row["relpath"] for row in json.loads(list_of(project, name).read_text())}
-
-
 # --- what goes wrong
 
 
@@ -381,15 +356,6 @@ def test_a_failed_job_leaves_what_was_made_recorded(second):
     assert second.executed() == {f"train/{NODE}/ssae/seeds_0-1"} | AFTER_SELECTION
 
 
-def objects(project: Project) -> list[Path]:
-    return sorted(path for path in (project.folder.parent / "store").rglob("*") if path.is_file())
-
-
-def object_of(project: Project, file: str) -> Path:
-    [found] = [path for path in objects(project) if path.read_bytes() == (project.folder / file).read_bytes()]
-    return found
-
-
 def test_a_corrupt_object_on_the_remote_is_found_and_made_again(pair):
     first, _ = pair
     bad = object_of(first, WEIGHTS)
@@ -402,24 +368,10 @@ def test_a_corrupt_object_on_the_remote_is_found_and_made_again(pair):
     assert third.executed(WEIGHTS) == {CHANGED}
     assert digests(third.folder) == digests(first.folder)
     bad.unlink()
-    list_of(first, "models").unlink()  # DVC sends nothing of a directory whose list is there
-    first.dvc("push", "--quiet")
+    first.sharing("push")
     fourth = first.clone(first.folder.parent / "fourth")
     fourth.sharing("pull")
     assert digests(fourth.folder) == digests(first.folder)
-
-
-def test_a_missing_object_on_the_remote_is_named(pair):
-    first, _ = pair
-    object_of(first, WEIGHTS).unlink()
-    third = first.clone(first.folder.parent / "third")
-    said = third.sharing("pull", check=False)
-    print(said)
-    assert "dvc push" in said
-    assert f"Not here: {WEIGHTS}" in said
-    assert third.executed() == set()  # all that is made of it came
-    assert third.executed(WEIGHTS) == {CHANGED}
-    assert digests(third.folder) == digests(first.folder)
 
 
 def test_a_full_disk_during_pull(pair, mount):

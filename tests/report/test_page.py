@@ -21,7 +21,11 @@ from shiftscope.tables.drawing import write_figure
 from shiftscope.tables.wide import sheet, write_table
 
 NAMES = ("table_a6", "table_a2", "figure_a2")
-CONFIG = {"lms": {"smollm2_135m": {"kind": "wheel"}}, "note": "</pre><script>alert(1)</script>"}
+CONFIG = {
+    "lms": {"smollm2_135m": {"kind": "wheel"}},
+    "synthetic": {"synth_3_2": {}},
+    "note": "</pre><script>alert(1)</script>",
+}
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +53,17 @@ def make(folder):
     write_benchmark(folder / "benchmarks" / "train" / "a.tsv")
     write_benchmark(folder / "benchmarks" / "train" / "b.tsv", s="20.0", max_rss="700")
     write_benchmark(folder / "benchmarks" / "fetch_lm.tsv", max_rss="NA")
+    for place, message in (
+        ("train/synthetic/synth_3_2/codes_3/ica/seeds_0", "<b>slow</b>"),
+        ("train/synthetic/gone/codes_3/ica/seeds_0", "of an earlier config"),
+    ):
+        log = folder / "logs" / f"{place}.log"
+        log.parent.mkdir(parents=True)
+        log.write_text(f"2026-01-01 00:00:00,000 WARNING shiftscope.x: {message}\n")
     page = folder / "report" / "index.html"
     command = [sys.executable, ROOT / "scripts" / "make_report.py", "--tables", *tables, "--figures", figure]
     command += ["--vectors", *vectors, "--params", json.dumps({"config": CONFIG}), "--report", page]
-    command += ["--run", folder / "run.json", "--benchmarks", folder / "benchmarks"]
+    command += ["--run", folder / "run.json", "--benchmarks", folder / "benchmarks", "--logs", folder / "logs"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -107,9 +118,18 @@ def test_page_refers_to_nothing_outside_and_escapes_the_config(made):
     assert all(path.read_text(encoding="utf-8").strip() for path in TEMPLATES)
 
 
+def test_warnings_stand_beside_their_dataset_and_those_of_other_configs_do_not(made):
+    text = made["page"].read_text(encoding="utf-8")
+    beside = '<small>3 codes, 12 models</small> <a class="warned" href="#warnings">1 warning</a>'
+    assert re.sub(r"\d+ models", "12 models", text).count(beside) == 1  # the tables show this dataset once
+    assert "<code>ica</code>" not in text and "<code>train</code> &lt;b&gt;slow&lt;/b&gt;" in text
+    assert "of an earlier config" not in text
+    assert json.loads((made["folder"] / "run.json").read_text())["warnings"][0]["messages"]
+
+
 def test_figure_without_its_numbers_is_an_error(made):
     with pytest.raises(ShiftScopeError, match="figure figure_a2 came without its Parquet file"):
-        render(made["tables"][:2], [made["figure"]], [], {}, run_facts(made["folder"]), made["page"])
+        render(made["tables"][:2], [made["figure"]], [], {}, run_facts(made["folder"], made["folder"]), made["page"])
 
 
 def test_page_without_any_result_says_so(tmp_path):
@@ -119,7 +139,7 @@ def test_page_without_any_result_says_so(tmp_path):
         module, path = entry(name), tmp_path / f"{name}.parquet"
         write_table(module.build(read_parts([tmp_path / "part.parquet"])), module, path, *(tmp_path / x for x in "cm"))
         tables.append(path)
-    text = render(tables, [], [], {}, run_facts(tmp_path / "absent"), tmp_path / "index.html")
+    text = render(tables, [], [], {}, run_facts(tmp_path / "absent", tmp_path / "absent"), tmp_path / "index.html")
     assert text.count("Not tested</strong>") == 3
     assert text.count("No dataset has what this table shows") == 3
     assert "No vectors were exported" in text

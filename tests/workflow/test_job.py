@@ -182,10 +182,29 @@ def test_without_a_log_the_last_line_on_the_terminal_is_the_cause(job):
 def test_messages_and_warnings_go_to_the_log(job):
     statement = "import warnings; warnings.warn('odd'); logging.getLogger('shiftscope.x').info('took 3 steps')"
     done = job(failing(statement), "--log", "job.log")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "job: warning: UserWarning: odd [log: job.log]\n")
     log = Path("job.log").read_text()
     assert "UserWarning: odd" in log
     assert "INFO shiftscope.x: took 3 steps" in log
+
+
+def test_a_warning_stands_on_the_terminal_and_an_error_there_once(job):
+    body = """
+def main() -> None:
+    import logging, warnings
+    from shiftscope.errors import ShiftScopeError
+    logging.getLogger("shiftscope.x").info("nothing of interest")
+    logging.getLogger("shiftscope.x").warning("mind this")
+    warnings.warn("and this")
+    raise ShiftScopeError("no more")
+"""
+    done = job(body, "--log", "a.log")
+    lines = done.stderr.splitlines()
+    assert lines[0] == "job: warning: mind this [log: a.log]"
+    assert "and this" in lines[1] and lines[1].startswith("job: warning: ")
+    assert lines[-1] == "job: no more [log: a.log]"
+    assert done.stderr.count("no more") == 1 and "of interest" not in done.stderr
+    assert done.stderr.count("mind this") == 1
 
 
 def test_a_log_is_of_one_run(job):

@@ -1,7 +1,6 @@
 """Texts as token ids, and the batches in which a language model reads them."""
 
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +113,7 @@ def watched(batches: list[list[int]], label: str) -> Iterator[list[int]]:
 
     total = sum(map(len, batches))
     done, told = 0, time.monotonic()
-    with tqdm(total=total, desc=label, unit="text", disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=total, desc=label, unit="text") as bar:
         for batch in batches:
             yield batch
             done += len(batch)

@@ -7,6 +7,9 @@ on, so a change elsewhere in the config leaves it alone.
 from __future__ import annotations
 
 import itertools
+import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +24,10 @@ from shiftscope.config.sections import (
     DEFAULT_KIND,
     ENTRIES,
     KEYS,
+    LONGEST_NAME,
+    MOST_SETTINGS,
     NAME,
+    REPETITION,
     BehaviourEntry,
     KindEntry,
     LmEntry,
@@ -48,16 +54,41 @@ def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, but a key that is given twice is an error: PyYAML takes the last and drops the others."""
+    """YAML as PyYAML reads it, but what it would silently take for something else is an error.
+
+    Of a key that is given twice it takes the last, `010` is 8 to it, `5_9` 59, `1:30` 90, and `no` a key called False.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         count = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _refused("a key must be a word, not a list or block", key)
             if count[key.value] > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key {key.value!r} is given more than once", problem_mark=key.start_mark
+                raise _refused(f"key {key.value!r} is given more than once", key)
+            if key.tag in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"):
+                raise _refused(
+                    f"the key {key.value} means {self.construct_object(key)} in YAML: write '{key.value}'", key
                 )
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """A number that everybody reads as YAML does."""
+        if not PLAIN_NUMBER.fullmatch(node.value):
+            raise _refused(
+                f"the number {node.value} is read as another by YAML: write it plainly, or as a word: '{node.value}'",
+                node,
+            )
+        return (int if node.tag.endswith(":int") else float)(node.value)
+
+
+PLAIN_NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
+
+
+def _refused(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -97,9 +128,12 @@ def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Study:
 def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> KindEntry:
     """An entry's own keys go to its type, all others to the class that it names."""
     place = f"{section}.{name}"
-    if not NAME.fullmatch(name):
+    if len(name) > LONGEST_NAME:
+        place = f"{section}.{name[:24]}…"
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME or REPETITION.search(name):
         raise ShiftScopeError(
-            f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first"
+            f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first, at most "
+            f"{LONGEST_NAME} of them, and repeats nothing ten times"
         )
     model, also = _kind(section, name, raw, origin), own_keys(section)
     params = {key: value for key, value in raw.items() if key not in also}
@@ -150,6 +184,11 @@ def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, plac
     for name in grid:
         if name in params:
             raise ShiftScopeError(f"{origin}: {place}.grid.{name}: {name} is also set outside the grid: remove one")
+    if math.prod(map(len, grid.values())) > MOST_SETTINGS:
+        raise ShiftScopeError(
+            f"{origin}: {place}.grid has {math.prod(map(len, grid.values()))} combinations, and may have {MOST_SETTINGS}: list "
+            "fewer values, or make several variants"
+        )
     points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
     settings = [_checked(model, params | point, origin, f"{place}.grid") for point in points]
     for number, (point, setting) in enumerate(zip(points, settings, strict=True)):
@@ -168,6 +207,15 @@ def _check_curve(grid: dict, raw: dict, origin: str, place: str) -> None:
 
 
 PLAIN = {
+    "string_type": "it must be a word, or a text in quotes",
+    "int_type": "it must be a whole number",
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_type": "it must be a number",
+    "float_parsing": "it must be a number",
+    "bool_type": "it must be true or false",
+    "bool_parsing": "it must be true or false",
+    "none_required": "leave it out",
     "dict_type": "it must be a block of `key: value` lines, or {}",
     "list_type": "it must be a list, such as [a, b]",
     "tuple_type": "it must be a list, such as [a, b]",
@@ -202,3 +250,16 @@ def _fields_at(model: type[BaseModel], path: tuple) -> list[str]:
             return []
         model = inner
     return list(model.model_fields)
+
+
+def main() -> None:
+    """`python -m shiftscope.config.read [FILE …]`: check config.yaml with these files over it, one line if it is wrong."""
+    try:
+        read_config(Path("config.yaml"), [Path(file) for file in sys.argv[1:]])
+    except ShiftScopeError as error:
+        print(f"config: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

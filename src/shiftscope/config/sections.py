@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, field_validator
 
-from shiftscope.kinds import Strict
+from shiftscope.kinds import LARGEST, Strict, UserPath
 from shiftscope.lms.base import Source
 from shiftscope.pairs.base import PairDataset
 from shiftscope.synthetic.base import Law
@@ -20,6 +20,12 @@ KEYS = {"corpora": "kind", "lms": "source", "pairs": "kind", "synthetic": "kind"
 DEFAULT_KIND = {"synthetic": "linear_shifts"}
 """else an entry without that key is of the kind that it is called"""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+LONGEST_NAME = 64
+"""characters; names are parts of file names"""
+REPETITION = re.compile(r"(.+)\1{9,}")
+"""Snakemake takes a name that repeats itself for a sign of endless recursion, and leaves it out"""
+MOST_SEEDS, MOST_SETTINGS = 1000, 500
+"""in all blocks together; in the grid of one variant"""
 DEVICE_MAP = re.compile(r"auto|balanced|balanced_low_0|sequential|cpu|cuda(:\d+)?")
 DEVICE = re.compile(r"cpu|disk|cuda(:\d+)?")
 
@@ -39,12 +45,20 @@ def _without_zero(doses: list[float]) -> list[float]:
 
 Names = Annotated[list[str], AfterValidator(_each_once)]
 Selected = Annotated[Names, Field(min_length=1)]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=100_000)]
 Sizes = Annotated[list[Size], Field(min_length=1), AfterValidator(_each_once)]
 SizesByVariant = Annotated[dict[Size, Selected | None], Field(min_length=1)]
 Doses = Annotated[list[float], Field(min_length=1), AfterValidator(_each_once), AfterValidator(_without_zero)]
 SIZES = TypeAdapter(Sizes)
-Layer = Annotated[str, Field(pattern=r"^(final_norm|resid_post\.\d+)$")]
+
+
+def _layer(name: str) -> str:
+    if not re.fullmatch(r"final_norm|resid_post\.\d+", name):
+        raise ValueError("a layer is final_norm, or resid_post.L for the residual stream after block L, counted from 0")
+    return name
+
+
+Layer = Annotated[str, AfterValidator(_layer)]
 
 
 class KindEntry(Strict):
@@ -70,7 +84,7 @@ class LmEntry(KindEntry):
     layer: Layer | None = None
     layers: Annotated[list[Layer], AfterValidator(_each_once)] = Field(default_factory=list)
     layer_variants: Selected | None = None
-    dtype: str = Field("float32", pattern=r"^(float32|float16|bfloat16)$")
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     batch_tokens: int = Field(2048, ge=1)
     device_map: str | dict[str, int | str] | None = None
     variants: Selected | None = None
@@ -124,7 +138,7 @@ class BehaviourEntry(Strict):
     all_seeds: bool = True
     questions: int | None = Field(None, ge=4)
     perplexity_rise: float = Field(1.1, ge=1)
-    neutral: Path = Path("data/texts/neutral.txt")
+    neutral: UserPath = Path("data/texts/neutral.txt")
     seed: int = Field(0, ge=0)
 
 
@@ -177,6 +191,8 @@ class Top(Strict):
     def _blocks(cls, blocks: list[Any]) -> list[str]:
         names = [str(block) for block in blocks]
         count = Counter(seed for block in names for seed in seeds_of(block))
+        if count.total() > MOST_SEEDS:
+            raise ValueError(f"{count.total()} seeds are too many: at most {MOST_SEEDS} in all blocks together")
         twice = sorted(seed for seed in count if count[seed] > 1)
         if twice:
             raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
@@ -195,4 +211,8 @@ def seeds_of(block: str) -> list[int]:
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
         raise ValueError(f'seeds "{block}" ends before it begins: write "{last}-{first}"')
+    if last - first >= MOST_SEEDS or last > LARGEST:
+        raise ValueError(
+            f'seeds "{block}" are too many or too large: at most {MOST_SEEDS} in a block, up to {LARGEST:,}'
+        )
     return list(range(first, last + 1))

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shiftscope import kinds
 from shiftscope.activations.model import load
 from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import Row
@@ -27,6 +26,7 @@ from shiftscope.metrics.truthfulness import mc1, mc2
 from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings
 from shiftscope.pairs._questions import Question, QuestionDataset
 from shiftscope.pairs._split import shuffled
+from shiftscope.pairs.base import dataset_of
 from shiftscope.steering.likelihood import Text, log_probabilities
 from shiftscope.steering.vectors import VectorFacts, read_about, read_vectors
 
@@ -46,7 +46,7 @@ class Asked(Strict):
 
 
 class BehaviourSlice(Strict):
-    """The slice of the config of a measurement of behaviour; `kind` and `params` are the dataset's."""
+    """The slice of the config of a measurement of behaviour; `kind` and `params` are the dataset's, `params` without `path`."""
 
     lm: str
     dataset: str
@@ -226,6 +226,8 @@ class Inputs(NamedTuple):
     others: Sequence[Path]
     about: Sequence[Path]
     neutral: Path
+    file: Path | None = None
+    """the user's own, if the dataset reads one"""
 
 
 def measured(asked: BehaviourSlice, inputs: Inputs, state: Path) -> list[Row]:
@@ -236,7 +238,7 @@ def measured(asked: BehaviourSlice, inputs: Inputs, state: Path) -> list[Row]:
     """
     data = read_embeddings(inputs.embeddings, inputs.manifest)
     facts, how = data.facts, asked.behaviour
-    dataset = kinds.load("pairs", asked.kind)(**asked.params)
+    dataset = dataset_of(asked.kind, asked.params, inputs.file)
     questions = held_out_questions(dataset, data, how)
     directions = exported_directions(data, how, inputs)
     steerings = steerings_of(directions, how.doses)

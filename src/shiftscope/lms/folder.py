@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from shiftscope.kinds import UserPath
 from shiftscope.lms.base import Fetched, adopt
 
 
 class Folder(Fetched):
     """`path`: the folder, with config, tokenizer and safetensors weights."""
 
-    path: str
+    path: UserPath
 
     def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
         """Link the weights of `self.path` into `folder` and copy its small files.
@@ -17,5 +18,5 @@ class Folder(Fetched):
         Raises:
             ShiftScopeError: the folder is absent or lacks something.
         """
-        adopt(Path(self.path).expanduser(), folder)
+        adopt(self.path, folder)
         return {}

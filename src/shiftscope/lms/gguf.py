@@ -13,6 +13,7 @@ from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import check_sha256
+from shiftscope.kinds import UserPath
 from shiftscope.lms.base import Fetched, quiet_libraries
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ HEADER = 64 << 20
 class Gguf(Fetched):
     """`path`: the GGUF file; `sha256`: its digest, checked if given."""
 
-    path: str
+    path: UserPath
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     def fetch(self, folder: Path, *, downloads: Path, of: Path | None) -> dict[str, Any]:
@@ -34,12 +35,11 @@ class Gguf(Fetched):
         Raises:
             ShiftScopeError: the file is absent, not the expected one, truncated, or of an unknown architecture.
         """
-        file = Path(self.path).expanduser()
-        if not file.is_file():
-            raise ShiftScopeError(f"{file} is not a file: give the path of a GGUF file")
+        if not self.path.is_file():
+            raise ShiftScopeError(f"{self.path} is not a file: give the path of a GGUF file")
         if self.sha256:
-            check_sha256(file, self.sha256, str(file), "fetch the file again, or correct sha256")
-        convert(file, folder)
+            check_sha256(self.path, self.sha256, str(self.path), "fetch the file again, or correct sha256")
+        convert(self.path, folder)
         return {}
 
 

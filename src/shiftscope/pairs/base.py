@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, sha256_of, write_json, write_text
 from shiftscope.kinds import Kind, Strict
@@ -58,7 +59,7 @@ class PairDataset(Kind):
 
     @property
     def user_file(self) -> Path | None:
-        """The user's own file that it reads, if it reads one."""
+        """The user's own file that it reads, if it reads one: its field `path`."""
         return None
 
     @field_validator("template")
@@ -78,12 +79,20 @@ class PairDataset(Kind):
 
 
 class PairsSlice(Strict):
-    """The slice of the config of a pair dataset; `file_sha256` is that of the user's own file, if it reads one."""
+    """The slice of the config of a pair dataset, without the `path` of the user's own file, if it reads one.
+
+    `file_sha256` is that file's: equal bytes elsewhere are the same pairs.
+    """
 
     dataset: str
     kind: str
     params: dict[str, Any]
     file_sha256: str | None = None
+
+
+def dataset_of(kind: str, params: Mapping[str, Any], file: Path | None) -> PairDataset:
+    """The dataset that a slice stands for; `file` is the user's own, if it reads one."""
+    return kinds.load("pairs", kind)(**params, **({"path": file} if file else {}))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from shiftscope.errors import ShiftScopeError, nearest
+from shiftscope.kinds import UserPath
 from shiftscope.pairs._split import split_by_group
 from shiftscope.pairs._table import FileRow, Table, broken_byte, read_table
 from shiftscope.pairs.base import Pair, PairDataset, Pairs, Rejected
@@ -31,7 +32,7 @@ class Own(PairDataset):
     or 1; `max_characters` is the longest text that is accepted.
     """
 
-    path: Path
+    path: UserPath
     text_0: str = "text_0"
     text_1: str = "text_1"
     group: str | None = None

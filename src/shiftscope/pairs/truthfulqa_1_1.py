@@ -19,6 +19,7 @@ from pydantic import Field, field_validator
 
 from shiftscope.downloads import downloaded
 from shiftscope.errors import ShiftScopeError
+from shiftscope.kinds import UserPath
 from shiftscope.pairs._questions import Question, QuestionDataset
 from shiftscope.pairs._split import shuffled, split_by_group
 from shiftscope.pairs._table import broken_byte
@@ -41,7 +42,7 @@ class Truthfulqa11(QuestionDataset):
     placeholders = ("question", "answer")
     n_varying = 1
 
-    path: Path | None = None
+    path: UserPath | None = None
     url: str = Field("https://raw.githubusercontent.com/sylinrl/TruthfulQA/main/data/mc_task.json", pattern="^https://")
     sha256: str = Field("c90d853454fd48c676accb33e16923ac438dbb6fb37ecc7c6a70e33c9e556e87", pattern="^[0-9a-f]{64}$")
     choice: Literal["mc0", "mc1", "mc2"] = "mc1"

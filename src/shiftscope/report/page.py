@@ -81,6 +81,7 @@ def render(
         for path in sorted(tables, key=lambda path: _place(path.stem))
     ]
     exported, snippet = _vectors(vectors, report)
+    warned = _warned(facts["warnings"], config)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -95,6 +96,7 @@ def render(
         vectors=exported,
         snippet=snippet,
         facts=facts,
+        warned=warned,
         config=json.dumps(config, indent=2, ensure_ascii=False),
         style=_static("page.css"),
         script=_static("page.js"),
@@ -176,6 +178,16 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
         if not snippet and metadata["names"]:
             snippet = THREE_LINES.format(path=path, name=metadata["names"][0], site=_site(metadata["layer"]))
     return list(found.values()), snippet
+
+
+def _warned(found: list[dict[str, Any]], config: dict[str, Any]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """What the jobs of each dataset of the config warned of, by dataset and language model: rule and message."""
+    datasets = {"", *config.get("pairs", {}), *config.get("synthetic", {})}
+    places: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for job in (job for job in found if job["dataset"] in datasets):
+        here = places.setdefault((job["dataset"], job["lm"]), [])
+        here += [(job["rule"], message) for message in job["messages"]]
+    return places
 
 
 def _place_of(sidecar: Path) -> tuple[str, str, str]:

@@ -3,20 +3,41 @@
 import csv
 import os
 import platform
+import re
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shiftscope.workflow.paths import rule_of_benchmark
+from shiftscope.workflow.paths import job_of_log, rule_of_benchmark
 
 PACKAGES = ("shiftscope", "snakemake", "torch", "cooper-optim", "transformers", "numpy", "scipy", "scikit-learn",
             "pandas", "pyarrow", "safetensors", "matplotlib")  # fmt: skip
 
 
-def run_facts(benchmarks: Path) -> dict[str, Any]:
-    """What ran: `versions` by package, `hardware`, and `rules`, the wall time of each."""
-    return {"versions": versions(), "hardware": hardware(), "rules": wall_times(benchmarks)}
+def run_facts(benchmarks: Path, logs: Path) -> dict[str, Any]:
+    """What ran: `versions` by package, `hardware`, `rules`, the wall time of each, and the `warnings` of its jobs."""
+    return {
+        "versions": versions(), "hardware": hardware(), "rules": wall_times(benchmarks), "warnings": warned(logs),
+    }  # fmt: skip
+
+
+def warned(logs: Path) -> list[dict[str, Any]]:
+    """Of every job whose log has warnings: its `rule`, `lm` and `dataset` (each empty if it has none) and the `messages`."""
+    found = []
+    for path in sorted(logs.rglob("*.log")):
+        messages = warnings_in(path)
+        if messages:
+            found.append(job_of_log(path, logs) | {"messages": messages})
+    return found
+
+
+def warnings_in(log: Path) -> list[str]:
+    """The warnings that a job's log has, each once, without their time."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [line.partition(" WARNING ")[2].partition(": ")[2] for line in lines if " WARNING " in line]
+    found = [re.sub(r"^\S+:\d+: (?=\w*Warning: )", "", message) for message in found]  # the file that warned
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def versions() -> dict[str, str]:

@@ -58,6 +58,7 @@ class Group:
     title: str
     note: str
     rows: list[VariantRow]
+    lm: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,9 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
     for group, rows in found.items():
         lm, layer, dataset, codes = group
         extra = [value for name, value in (("lm", lm), ("layer", layer)) if name in shown_keys and value]
-        groups.append(Group(dataset, ", ".join([*extra, count(codes, "code"), count(models[group], "model")]), rows))
+        groups.append(
+            Group(dataset, ", ".join([*extra, count(codes, "code"), count(models[group], "model")]), rows, lm)
+        )
     return groups
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shiftscope.kinds import Kind, Strict
 from shiftscope.pair_embeddings import EmbeddingFacts, write_embeddings
@@ -14,6 +14,10 @@ from shiftscope.vocabulary import SPLITS, SYNTHETIC
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+MOST_NUMBERS = 4_000_000_000
+"""in the embeddings of one dataset: 16 GB"""
 
 
 class Assumptions(NamedTuple):
@@ -46,6 +50,16 @@ class Law(Kind):
     n_single: int = Field(500, ge=0, description="held-out pairs in which one concept changes, for steering")
     data_seeds: int = Field(3, ge=1, description="independent data sets (mixing and pairs)")
     seed: int = Field(0, ge=0, description="seed of the first data set")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        numbers = 2 * self.data_seeds * (self.n_train + self.n_test + self.n_single) * self.d_model
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"its embeddings would be {numbers:,} numbers (2 texts × data_seeds × pairs × d_model), and may be at most "
+                f"{MOST_NUMBERS:,}: take fewer pairs, dimensions or data_seeds"
+            )
+        return self
 
     @abstractmethod
     def sample(self, data_seed: int) -> Sample:

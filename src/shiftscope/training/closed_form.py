@@ -23,5 +23,5 @@ def train_replicas(
 
     Arguments as in `shiftscope.training.base.train`, but for `pairs`, which are by setting and data seed.
     """
-    bar = tqdm(replicas, desc="fit", unit="model", disable=None, leave=False)
+    bar = tqdm(replicas, desc="fit", unit="model", leave=False)
     return {replica: (settings[replica.setting].fit(pairs[replica[:2]], n_codes, replica.seed), {}) for replica in bar}

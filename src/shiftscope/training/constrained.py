@@ -164,7 +164,7 @@ class Batch:
         saved = time.monotonic()
         bar = tqdm(
             total=self.variant.steps, initial=self.step, desc=f"train {len(self.members)} models", unit="step",
-            disable=None, leave=False,
+            leave=False,
         )  # fmt: skip
         for inputs in self.batches():
             self._set_rate()

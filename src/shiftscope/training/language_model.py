@@ -130,7 +130,7 @@ def train_lm(
     kept.mkdir(parents=True, exist_ok=True)
     model.train()
     told = time.monotonic()
-    bar = tqdm(total=params.steps, initial=len(losses), desc="train LM", unit="step", disable=None, leave=False)
+    bar = tqdm(total=params.steps, initial=len(losses), desc="train LM", unit="step", leave=False)
     for rows in batches(len(data), params, len(losses)):
         if len(losses) in params.checkpoints:
             keep(model, kept, len(losses))

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def run(main: Callable[..., None]) -> None:
     log, modules, threads = (arguments.pop(key) for key in ("log", "modules", "threads"))
     try:
         with _alone(script):
-            _start_log(log)
+            _start_log(script, log)
             _limit_threads(threads)
             _keep_freed_memory()
             _trace(script, log)
@@ -70,6 +71,8 @@ def run(main: Callable[..., None]) -> None:
 
 def _add_option(parser: argparse.ArgumentParser, name: str, parameter: inspect.Parameter) -> None:
     kind = parameter.annotation
+    if isinstance(kind, types.UnionType):  # `Path | None`
+        (kind,) = (one for one in typing.get_args(kind) if one is not types.NoneType)
     option: dict[str, Any] = {"required": parameter.default is inspect.Parameter.empty}
     if not option["required"]:
         option["default"] = parameter.default
@@ -96,19 +99,46 @@ def _slice_of(kind: type[Strict]) -> Callable[[str], Strict]:
     return read
 
 
-def _start_log(log: Path | None) -> None:
+def _start_log(script: Path, log: Path | None) -> None:
+    handlers: list[logging.Handler] = []
     handler: logging.Handler = logging.StreamHandler()
     if log:
+        handlers = [_warnings_on_the_terminal(script, log)]
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             handler = logging.FileHandler(log, mode="w", encoding="utf-8")
         except OSError as error:
             raise ShiftScopeError(cannot_write(log, error)) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[handler, *handlers])
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a log on a full disk must not bury the message on the terminal
     logger.setLevel(logging.DEBUG)
+
+
+def _warnings_on_the_terminal(script: Path, log: Path) -> logging.Handler:
+    """Warnings stand on the terminal, too, where the log goes to a file; errors do so by `_fail`."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    handler.setFormatter(_OneLine(script, log))
+    return handler
+
+
+class _OneLine(logging.Formatter):
+    """A warning as errors are shown; of Python's own without the file and the source line."""
+
+    def __init__(self, script: Path, log: Path) -> None:
+        super().__init__()
+        self.before = "\r\033[K" if sys.stderr.isatty() else ""  # where Snakemake's live line stands
+        self.script, self.log = script, log
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`train: warning: … [log: …]`."""
+        message = record.getMessage()
+        if record.name == "py.warnings":
+            message = message.partition("\n")[0].partition(": ")[2]
+        return f"{self.before}{self.script.stem}: warning: {' '.join(message.split())} [log: {self.log}]"
 
 
 def _limit_threads(threads: int) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from shiftscope.errors import ShiftScopeError
+from shiftscope.vocabulary import SYNTHETIC
 
 RESULTS = Path("results")
 LEDGER = RESULTS / "provenance.jsonl"
@@ -37,7 +38,7 @@ TABLE, FIGURE = "results/tables/{table}", "results/figures/{figure}"
 """without their endings"""
 REPORT, RUN = "results/report/index.html", "results/run.json"
 LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
-BENCHMARKS = RESULTS / "benchmarks"
+LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
 GROWING = ("corpora", "lms", "pairs", "embeddings", "models")
 """folders that only grow"""
@@ -89,6 +90,15 @@ def log_of(rule: str, job: str) -> str:
 def benchmark_of(rule: str, job: str) -> str:
     """Where Snakemake writes what a rule's job took."""
     return BENCHMARK.replace("{rule}", rule).replace("{job}", job)
+
+
+def job_of_log(path: Path, logs: Path) -> dict[str, str]:
+    """The rule, language model and dataset of the job whose log a file below `logs` is; "" where it has none."""
+    rule, *place = path.relative_to(logs).with_suffix("").parts
+    if rule in ("make_pairs", "make_synthetic"):
+        return {"rule": rule, "lm": SYNTHETIC if rule == "make_synthetic" else "", "dataset": place[0]}
+    lm, dataset = (*place[:2], "")[:2] if len(place) > 1 else ("", "")
+    return {"rule": rule, "lm": lm, "dataset": dataset}
 
 
 def rule_of_benchmark(path: Path, benchmarks: Path) -> str:
