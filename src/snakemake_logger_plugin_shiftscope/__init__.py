@@ -6,9 +6,12 @@ It imports nothing of `shiftscope`: Snakemake loads it from wherever it is insta
 package is meant.
 """
 
+import itertools
+import subprocess
 import sys
+import threading
 import time
-from logging import WARNING, LogRecord
+from logging import ERROR, WARNING, LogRecord
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -23,6 +26,26 @@ SHOWN = 2
 QUIET = (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS, LogEvent.RESOURCES_INFO, LogEvent.SHELLCMD,
          LogEvent.RUN_INFO, LogEvent.WORKFLOW_STARTED)  # fmt: skip
 """events that only move the live line"""
+NOISE = (
+    "Using workflow specific profile",
+    "Assuming unrestricted shared",
+    "Using shell",
+    "Select jobs",
+    "Elapsed time",
+)
+"""beginnings of what Snakemake says of itself on every run"""
+
+
+def config_problem(arguments: list[str]) -> str:
+    """What is wrong with the files after `--configfile`, "" if nothing: Snakemake reads them before us, and says less."""
+    files: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument in ("--configfile", "--configfiles"):
+            files += itertools.takewhile(lambda given: not given.startswith("-"), arguments[place + 1 :])
+    if not files:
+        return ""
+    command = [sys.executable, "-m", "shiftscope.config.read", *files]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr.strip()
 
 
 class LogHandler(LogHandlerBase):
@@ -40,12 +63,22 @@ class LogHandler(LogHandlerBase):
         self.verbatim = self.common_settings.dryrun or self.common_settings.verbose
         self.forecast = Forecast()
         self.bar: tqdm | None = None
+        self.told = ""
+        self.ended = threading.Event()
 
     def emit(self, record: LogRecord) -> None:
         """Show a record. A dry run is shown as Snakemake shows it: there it is the result."""
         event = getattr(record, "event", None)
+        if record.levelno >= ERROR and not self.forecast.jobs and not self.told:
+            self.told = config_problem(sys.argv)
+            if self.told:
+                self._write(self.told)
+        if self.told:
+            return
         if self.verbatim:
             self._write(self.format(record))
+            return
+        if event is None and record.levelno < WARNING and str(record.msg).startswith(NOISE):
             return
         if event is LogEvent.RUN_INFO:
             self._begin(record.stats)
@@ -70,8 +103,15 @@ class LogHandler(LogHandlerBase):
         if self.stream.isatty():
             self.bar = tqdm(
                 total=self.forecast.total, file=self.stream, disable=False, leave=False, dynamic_ncols=True,
-                bar_format="{n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}",
+                bar_format="{n_fmt}/{total_fmt} |{bar:20}| {elapsed}{desc}",
             )  # fmt: skip
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def _tick(self) -> None:
+        """The line lives while nothing happens, too."""
+        while not self.ended.wait(1.0):
+            with self.lock:
+                self._show()
 
     def _finish(self, jobid: int) -> None:
         now = time.monotonic()
@@ -93,7 +133,7 @@ class LogHandler(LogHandlerBase):
         running = sorted(self.forecast.running.values(), key=lambda job: job.since)
         names = [job.words for job in running[:SHOWN]]
         names += [f"{len(running) - SHOWN} more"] if len(running) > SHOWN else []
-        self.bar.set_postfix_str(f"{self._about(time.monotonic())[2:]}  {' | '.join(names)}")
+        self.bar.set_description_str(f"{self._about(time.monotonic())}  {' | '.join(names)}")
 
     def _write(self, text: str | None) -> None:
         if not text or text == "None":
@@ -106,9 +146,11 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         """Leave the terminal as it was, and say how long it took."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        self.ended.set()
+        with self.lock:
+            if self.bar is not None:
+                self.bar.close()
+                self.bar = None
         done, self.forecast = self.forecast, Forecast()  # it is closed again where Python ends
         if done.done:
             self._write(f"{done.done} of {done.total} jobs in {duration(time.monotonic() - self.began)}")

@@ -3,8 +3,11 @@
 import io
 import logging
 import re
+import shutil
+import time
 
 import pytest
+from helpers.clone import ROOT
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -84,6 +87,40 @@ def test_a_failed_job_is_named(monkeypatch, tmp_path):
     )
     tell(made, LogEvent.ERROR, "the DAG cannot be built", level=logging.ERROR)
     assert stream.getvalue().splitlines() == ["1 jobs", "failed: train ssae", "the DAG cannot be built"]
+
+
+def test_the_live_line_lives_while_a_job_runs(monkeypatch, tmp_path):
+    stream = Terminal()
+    made = handler(stream, monkeypatch, tmp_path)
+    tell(made, LogEvent.RUN_INFO, stats={"train": 1, "total": 1})
+    tell(made, LogEvent.JOB_INFO, jobid=1, rule_name="train", rule_msg="train ssae")
+    before = len(stream.getvalue())
+    until = time.monotonic() + 10
+    while len(stream.getvalue()) == before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert "train ssae" in stream.getvalue()[before:]
+    made.close()
+
+
+def test_a_mistake_in_a_config_is_told_by_our_reader_and_not_by_snakemakes(monkeypatch, tmp_path):
+    """Snakemake reads what stands after `--configfile` before the Snakefile, and shows a traceback, or no line number."""
+    for name, content in {"tab.yaml": b"variants:\n\tssae: {}\n", "latin.yaml": "seeds: [ö]".encode("latin-1")}.items():
+        (tmp_path / name).write_bytes(content)
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    for arguments, says in (
+        (["--configfile", "tab.yaml", "-n"], "config: tab.yaml is not valid YAML"),
+        (["--configfiles", "latin.yaml"], "config: latin.yaml is not UTF-8"),
+        (["table_a6", "--configfile", "gone.yaml"], "config: cannot read the config gone.yaml"),
+        (["--configfile", "config.yaml", "table_a6"], "targets stand before `--configfile`"),
+        (["--cores", "1"], "Traceback: odd"),
+        (["--configfile", "config.yaml"], "Traceback: odd"),
+    ):
+        stream = io.StringIO()
+        made = handler(stream, monkeypatch, tmp_path)
+        monkeypatch.setattr("sys.argv", ["snakemake", *arguments])
+        tell(made, LogEvent.ERROR, "Traceback: odd", level=logging.ERROR)
+        assert says in stream.getvalue()
+        assert len(stream.getvalue().splitlines()) == 1
 
 
 @pytest.mark.parametrize("settings", [{"dryrun": True}, {"verbose": True}])

@@ -100,7 +100,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ShiftScopeError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
-        raise ShiftScopeError(f"cannot read the config {path}: {error.strerror}") from error
+        raise ShiftScopeError(
+            f"cannot read the config {path}: {error.strerror}: name a file that is there (targets stand before `--configfile`)"
+        ) from error
     if content is not None and not isinstance(content, dict):
         raise ShiftScopeError(
             f"{path} must hold sections such as `seeds:` and `variants:`, not a {type(content).__name__}"
