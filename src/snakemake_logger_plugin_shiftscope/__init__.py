@@ -80,6 +80,8 @@ class LogHandler(LogHandlerBase):
             return
         if event is None and record.levelno < WARNING and str(record.msg).startswith(NOISE):
             return
+        if "CalledProcessError" in str(record.msg):
+            return  # a job's whole command; the job itself has said what went wrong, and its name follows
         if event is LogEvent.RUN_INFO:
             self._begin(record.stats)
         elif event is LogEvent.JOB_INFO:

@@ -85,6 +85,7 @@ def test_a_failed_job_is_named(monkeypatch, tmp_path):
         rule_name="train",
         rule_msg="train ssae",
     )
+    tell(made, LogEvent.ERROR, "RuleException:\nCalledProcessError in file …", level=logging.ERROR)
     tell(made, LogEvent.ERROR, "the DAG cannot be built", level=logging.ERROR)
     assert stream.getvalue().splitlines() == ["1 jobs", "failed: train ssae", "the DAG cannot be built"]
 
