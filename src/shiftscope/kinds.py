@@ -22,8 +22,8 @@ UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 """a file of the user's; `~` is the home folder"""
 
 
-LARGEST = 1_000_000_000
-"""the largest whole number that makes sense anywhere in a config"""
+LARGEST = 2**32 - 1
+"""the largest whole number in a config: seeds have 32 bits"""
 
 
 class Strict(BaseModel):

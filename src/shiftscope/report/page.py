@@ -37,7 +37,7 @@ STATUSES = [
 FORMATS = {"csv": "CSV", "md": "Markdown", "parquet": "Parquet"}
 THREE_LINES = """\
 vectors = safetensors.torch.load_file("{path}")
-steer = lambda module, inputs, output: output + vectors["{name}"]
+steer = lambda module, inputs, output: output + vectors["{name}"].to(output)
 model.get_decoder().{site}.register_forward_hook(steer)"""
 NAMES_SHOWN = 4
 

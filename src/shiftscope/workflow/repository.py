@@ -94,7 +94,8 @@ def repository() -> Iterator[Any]:
         log.addHandler(words)
     try:
         remotes = Config.from_cwd(validate=False)["remote"]  # else every one has a `verify`, of DVC's
-        verified = {name: {"verify": True} for name, entry in remotes.items() if "verify" not in entry}
+        # with their addresses, for DVC looks at HEAD, too, and its config may not know a remote yet
+        verified = {name: entry | {"verify": True} for name, entry in remotes.items() if "verify" not in entry}
         with Repo(config={"remote": verified}) as repo:
             yield repo
     except DvcException as error:
