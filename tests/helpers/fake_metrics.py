@@ -7,6 +7,7 @@ import random
 import numpy as np
 
 from shiftscope.files import write_json, write_tensors
+from shiftscope.metrics import correlation, sparsity, steering, udr  # noqa: F401  whose metrics the rows are of
 
 LANGUAGE = {"lang_1_1": 1, "gender_1_1": 1, "binary_2_2": 2, "corr_2_1": 2, "cat_135_3": 27}
 SYNTHETIC = {"synth_3_2": 3, "synth_4_3": 4, "synth_10_7": 10}
