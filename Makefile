@@ -38,7 +38,7 @@ why: install ## say why a result would be made again: make why NODE=results/tabl
 	@$(BIN)/python -m shiftscope.workflow.sharing why $(NODE)
 
 track: install ## give DVC and git what was made; then: git commit, make push
-	@$(BIN)/python -m shiftscope.workflow.sharing track
+	@$(BIN)/python -m shiftscope.workflow.sharing track $(LOST)
 
 push: install ## send what was committed: data by DVC, then git push
 	@$(BIN)/python -m shiftscope.workflow.sharing push

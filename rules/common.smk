@@ -19,7 +19,7 @@ from shiftscope import kinds
 from shiftscope.config.read import read_config
 from shiftscope.config.sections import seeds_of
 from shiftscope.downloads import FOLDER as DOWNLOADS
-from shiftscope.errors import ShiftScopeError
+from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.files import canonical_json
 from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in

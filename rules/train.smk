@@ -3,7 +3,11 @@
 
 def named(names, w):
     """The variants of a job, by the names of its rule, of which one may be a wildcard."""
-    return {name: STUDY.variants[name] for name in (name.format(**dict(w.items())) for name in names)}
+    found = [name.format(**dict(w.items())) for name in names]
+    for name in found:
+        if name not in STUDY.variants:
+            raise WorkflowError(unknown(f"the variant {name!r} of the config", name, STUDY.variants))
+    return {name: STUDY.variants[name] for name in found}
 
 
 def train_slice(names):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.clone import Project
-from helpers.sharing import NODE, WEIGHTS, list_of, object_of
+from helpers.sharing import CHANGED, NODE, WEIGHTS, list_of, object_of
 
 pytestmark = pytest.mark.workflow
 SSAE = f"results/models/{NODE}/ssae/seeds_2.safetensors"
@@ -39,6 +39,9 @@ def test_a_remote_that_is_not_committed_breaks_no_other_commit(pair):
     first.dvc("status")
     first.git("stash", "pop", "--quiet")
     first.git("commit", "--quiet", "--all", "-m", "lab")
+    said = first.sharing("push", check=False)
+    assert "`mkdir -p" in said
+    (first.folder.parent / "lab").mkdir()
     first.sharing("push")
     third = first.clone(first.folder.parent / "third")
     third.sharing("pull")
@@ -122,8 +125,7 @@ def test_pulling_over_what_nobody_tracks_loses_nothing(pair):
     said = second.sharing("pull", check=False)
     assert "are not tracked yet" in said and "force" not in said
     assert {path: path.read_bytes() for path in before} == before
-    second.git("commit", "--quiet", "-m", "a variant", "config.yaml")
-    assert second.follow(said) == ["make track", "git commit -m 'my results'", "make pull"]
+    assert second.follow(said) == ["make track", "git commit --all -m 'my results'", "make pull"]
     pca = second.folder / f"results/models/{NODE}/pca/seeds_0.safetensors"
     assert pca.read_bytes() == before[pca]
     assert not [node for node in second.executed() if node.startswith("train/")]
@@ -157,7 +159,7 @@ def test_a_conflict_in_the_config(pair):
         if "steps: 22" not in line and line[0] not in "<=>"
     )
     config.write_text(text)
-    assert second.follow(said.partition("(or,")[0]) == ["git add config.yaml", "git commit --no-edit", "make pull"]
+    assert second.follow(said) == ["git add config.yaml", "git commit --no-edit", "make pull"]
     assert second.git("status", "--short") == ""
 
 
@@ -223,11 +225,134 @@ def test_a_lost_list_keeps_back_no_other_directory(pair):
     list_of(first, "models").unlink()
     third = first.clone(first.folder.parent / "third")
     said = third.sharing("pull", check=False)
-    assert "the list of results/models.dvc cannot be fetched" in said and "runs `make push`" in said
+    assert "the list of results/models cannot be fetched" in said and "runs `make push`" in said
     assert (third.folder / "results/parts/synthetic/tiny.parquet").is_file()
     first.sharing("push")
     third.sharing("pull")
     assert third.executed() == set()
+
+
+def test_a_lost_file_that_is_computed_again_is_sent(pair):
+    """Its bytes are those that are tracked, so DVC sees no change, and its cache never had it."""
+    first, _ = pair
+    object_of(first, WEIGHTS).unlink()
+    third = first.clone(first.folder.parent / "third")
+    third.sharing("pull", check=False)
+    third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    assert CHANGED in third.executed()
+    third.share("and one variant more")
+    fourth = first.clone(first.folder.parent / "fourth")
+    fourth.sharing("pull")
+    assert fourth.executed() == set()
+
+
+def test_what_nobody_has_blocks_nobody(pair):
+    first, _ = pair
+    object_of(first, WEIGHTS).unlink()
+    third = first.clone(first.folder.parent / "third")
+    third.sharing("pull", check=False)
+    third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    third.executed(f"results/models/{NODE}/pca/seeds_0.json")
+    third.sharing("track")
+    third.git("commit", "--quiet", "--all", "-m", "pca")
+    assert f"neither here nor on the remote: {WEIGHTS}" in third.sharing("push")
+    fourth = first.clone(first.folder.parent / "fourth")
+    assert f"Not here: {WEIGHTS}" in fourth.sharing("pull", check=False)
+    assert (fourth.folder / f"results/models/{NODE}/pca/seeds_0.json").is_file()
+
+
+def test_the_lost_list_of_an_old_commit_is_in_nobodys_way(pair):
+    first, second = pair
+    old = list_of(first, "models")
+    first.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    first.executed()
+    first.share("pca")
+    old.unlink()
+    for path in (second.folder / ".dvc/cache").rglob("*.dir"):
+        path.unlink()
+    second.sharing("pull")
+    assert second.executed() == set()
+
+
+@pytest.mark.parametrize("damage", ["[{", "[]"])
+def test_a_damaged_list_is_sent_again(pair, damage):
+    first, _ = pair
+    bad = list_of(first, "models")
+    bad.chmod(0o644)
+    bad.write_text(damage)
+    third = first.clone(first.folder.parent / "third")
+    said = third.sharing("pull", check=False)
+    assert "the list of results/models cannot be fetched" in said and "Traceback" not in said
+    first.sharing("push")
+    third.sharing("pull")
+    assert third.executed() == set()
+
+
+def test_a_list_that_nobody_has_is_made_anew(pair):
+    first, _ = pair
+    list_of(first, "models").unlink()
+    for path in (first.folder / ".dvc/cache").rglob("*.dir"):
+        path.unlink()
+    said = first.sharing("track", check=False)
+    assert "`make track LOST=results/models` makes it anew" in said
+    first.sharing("track", "results/models")
+    first.git("commit", "--quiet", "--all", "--allow-empty", "-m", "anew")
+    first.sharing("push")
+    third = first.clone(first.folder.parent / "third")
+    third.sharing("pull")
+    assert third.executed() == set()
+
+
+def test_results_that_nobody_tracked_are_not_forgotten(pair):
+    first, _ = pair
+    first.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    first.executed()
+    first.git("commit", "--quiet", "--all", "-m", "without make track")
+    said = first.sharing("push", check=False)
+    assert first.follow(said) == ["make track", "git commit --all -m 'my results'", "make push"]
+    third = first.clone(first.folder.parent / "third")
+    third.sharing("pull")
+    assert third.executed() == set()
+
+
+def test_a_drive_that_is_not_mounted(pair):
+    first, second = pair
+    store = first.folder.parent / "store"
+    store.rename(store.with_name("elsewhere"))
+    for project, command in ((first, "push"), (second, "pull")):
+        said = project.sharing(command, check=False)
+        assert "is its drive mounted?" in said and f"`mkdir -p {store}`" in said
+    assert not store.exists()
+
+
+def test_without_a_remote_it_is_said_once(pair):
+    first, _ = pair
+    first.dvc("remote", "remove", "store")
+    for command in ("pull", "push"):
+        said = first.sharing(command, check=False)
+        assert said.count("there is no DVC remote") == 1 and "`dvc remote add --default lab FOLDER`" in said
+
+
+def test_half_of_a_merge_is_not_shared(pair):
+    first, second = pair
+    for project, steps in ((first, 21), (second, 22)):
+        project.change("config.yaml", "dictionary_learning: {steps: 20}", f"dictionary_learning: {{steps: {steps}}}")
+        project.git("commit", "--quiet", "--all", "-m", f"{steps} steps")
+    first.git("push", "--quiet")
+    second.sharing("pull", check=False)
+    for command in ("track", "pull", "push"):
+        said = second.sharing(command, check=False)
+        assert "in the middle of a merge" in said
+    assert second.git("status", "--short") == "UU config.yaml\n"
+    second.git("checkout", "--theirs", "config.yaml")
+    second.git("add", "config.yaml")
+    second.follow(said.partition("git add` that")[2])
+    second.sharing("pull")
+
+
+def test_why_of_what_the_config_has_not(second):
+    said = second.sharing("why", f"results/models/{NODE}/pca/seeds_0.json", check=False)
+    assert "the variant 'pca' of the config" in said and "KeyError" not in said
 
 
 def test_others_have_pushed_meanwhile(pair):
@@ -241,9 +366,8 @@ def test_others_have_pushed_meanwhile(pair):
     second.git("commit", "--quiet", "--all", "-m", "pca")
     said = second.sharing("push", check=False)
     assert "others have pushed meanwhile" in said
-    assert second.follow(said)[:2] == ["make pull", "make run"]
-    assert not second.git("status", "--short").startswith("U")
-    second.share("both")
+    assert [command.split()[1] for command in second.follow(said)] == ["pull", "run", "track", "commit", "push"]
+    assert second.executed() == set()
 
 
 def test_two_contents_of_one_path(pair):
@@ -265,11 +389,11 @@ def test_two_contents_of_one_path(pair):
     assert (second.folder / f"results/models/{NODE}/pca/seeds_0.safetensors").is_file()
     assert not [node for node in second.executed() if node.startswith("train/")]
     second.share("both")
-    second.git("checkout", "--quiet", mine)  # and what was made here is still to be had
-    (second.folder / SSAE).unlink()
-    second.dvc("checkout", SSAE)
-    assert (second.folder / SSAE).read_bytes() == ours
-    shutil.rmtree(first.folder)
+    shutil.rmtree(second.folder)
+    third = first.clone(first.folder.parent / "third")
+    third.git("checkout", "--quiet", mine)  # and what was made here is still to be had, by everyone
+    third.sharing("pull")
+    assert (third.folder / SSAE).read_bytes() == ours
 
 
 def test_every_command_of_the_page_is_known():

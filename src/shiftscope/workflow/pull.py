@@ -13,6 +13,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic
 from shiftscope.workflow.paths import GROWING, LMS, RESULTS
 from shiftscope.workflow.repository import (
+    check_remote,
     dvc,
     fetch_list,
     fetch_objects,
@@ -41,6 +42,8 @@ def pull(target: str | None, configfiles: list[str]) -> None:
     if target:
         pull_target(target, configfiles)
         return
+    if pointers():
+        check_remote()
     keep_what_is_ours()
     if git("rev-parse", "--abbrev-ref", UPSTREAM, check=False).returncode == 0:
         git("fetch", "--quiet")
@@ -56,7 +59,7 @@ def keep_what_is_ours() -> None:
     Raises:
         ShiftScopeError: some are not tracked.
     """
-    ours = untracked()
+    ours = untracked(committed=True)
     damaged = unrecorded(ours)
     for file in damaged:
         aside = ASIDE / file
@@ -67,13 +70,15 @@ def keep_what_is_ours() -> None:
     if left:
         raise ShiftScopeError(
             f"{len(left)} results here are not tracked yet ({', '.join(left[:3])}{', …' if len(left) > 3 else ''}), and what "
-            "others made could take their place: `make track` and `git commit -m 'my results'`, then `make pull` again"
+            "others made could take their place: `make track` and `git commit --all -m 'my results'`, then `make pull` again"
         )
 
 
 def take_theirs_where_both_made_one() -> None:
     """Let ours be theirs where both made one path differently: nobody can join two contents."""
     both: dict[str, str] = {}
+    if _base() == git("rev-parse", "HEAD").stdout.strip():
+        return  # all that is new is theirs
     for pointer in _pointers_on_both_sides():
         sides = [git("show", f"{commit}:{pointer}", check=False).stdout for commit in (_base(), "HEAD", UPSTREAM)]
         for text in filter(None, sides):
@@ -125,8 +130,7 @@ def merge() -> None:
     if conflicts:
         raise ShiftScopeError(
             f"you and others changed {', '.join(conflicts)}: edit what git has marked there, then "
-            f"`git add {' '.join(conflicts)}`, `git commit --no-edit`, and `make pull` again (or, to leave all as it was, "
-            "`git merge --abort`)"
+            f"`git add {' '.join(conflicts)}`, `git commit --no-edit`, and `make pull` again"
         )
     words = " ".join(f"{done.stdout} {done.stderr}".split())
     raise ShiftScopeError(

@@ -88,6 +88,7 @@ def repository() -> Iterator[Any]:
     from dvc.config import Config
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
+    from dvc_objects.errors import ObjectFormatError
 
     words, logs = _Words(), [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     for log in logs:
@@ -98,7 +99,7 @@ def repository() -> Iterator[Any]:
         verified = {name: entry | {"verify": True} for name, entry in remotes.items() if "verify" not in entry}
         with Repo(config={"remote": verified}) as repo:
             yield repo
-    except DvcException as error:
+    except (DvcException, ObjectFormatError) as error:
         raise failed(["dvc"], "\n".join(dict.fromkeys([*words.said, *_causes(error)]))) from error
     finally:
         for log in logs:
@@ -136,6 +137,42 @@ def setup() -> None:
     for key, value in DRIVERS.items():
         git("config", key, value)
     drop_sections_without_address()
+    refuse_in_a_merge()
+
+
+def refuse_in_a_merge() -> None:
+    """Half of a merge is no state to share from.
+
+    Raises:
+        ShiftScopeError: git is in the middle of a merge or a rebase.
+    """
+    for mark, words in (("MERGE_HEAD", "git commit --no-edit"), ("rebase-merge", "git rebase --continue")):
+        if Path(git("rev-parse", "--git-path", mark).stdout.strip()).exists():
+            raise ShiftScopeError(
+                f"git is in the middle of a merge: edit what it has marked (`git status` names it), `git add` that, "
+                f"`{words}`, and run this again"
+            )
+
+
+def check_remote() -> None:
+    """There is a default remote, and if it is a folder, it is there: DVC would make one where a drive is not mounted.
+
+    Raises:
+        ShiftScopeError: there is none, or its folder is not there.
+    """
+    with repository() as repo:
+        name = repo.config["core"].get("remote")
+        if not name:
+            raise ShiftScopeError(
+                "there is no DVC remote: name a folder that all of you can write (`dvc remote add --default lab FOLDER`), and "
+                "commit .dvc/config"
+            )
+        remote = repo.cloud.get_remote(name)
+        if remote.fs.protocol == "local" and not Path(remote.path).is_dir():
+            raise ShiftScopeError(
+                f"the DVC remote {name} is the folder {remote.path}, which is not there: is its drive mounted? If it is to be "
+                f"new: `mkdir -p {shlex.quote(remote.path)}`"
+            )
 
 
 def drop_sections_without_address() -> None:
@@ -202,8 +239,8 @@ def data_status() -> dict[str, Any]:
         return repo.data_status(granular=True)
 
 
-def uncommitted() -> dict[str, list[str]]:
-    """What DVC finds added or changed in the directories that it tracks.
+def uncommitted(but: str | None = None) -> dict[str, list[str]]:
+    """What DVC finds added or changed in the directories that it tracks, `but` for one.
 
     Raises:
         ShiftScopeError: the list of a directory is neither here nor on the remote.
@@ -211,6 +248,7 @@ def uncommitted() -> dict[str, list[str]]:
     status = data_status()
     # where nothing lies, nothing can have changed
     without_list = sorted(path for path in status.get("not_in_cache", ()) if path.endswith("/") and Path(path).exists())
+    without_list = [path for path in without_list if path != f"{but}/"]
     for path in without_list:
         fetch_list(Path(f"{path.rstrip('/')}.dvc").read_text(encoding="utf-8"), path)
     return (data_status() if without_list else status).get("uncommitted", {})
@@ -244,33 +282,43 @@ def files_of(pointer: str) -> dict[str, str]:
     return {str(path.joinpath(*key)): hashed.value for key, _, hashed in tree}
 
 
+def list_of(pointer: str) -> str:
+    """The md5 that a `.dvc` file's text names: of a directory that of its list, which ends in `.dir`."""
+    import yaml
+
+    [out] = yaml.safe_load(pointer)["outs"]
+    return out["md5"]
+
+
 def fetch_list(pointer: str, what: str) -> None:
     """Bring the list of a tracked directory, not its files, from the remote into the cache.
 
     Raises:
         ShiftScopeError: there is no remote, or it does not have the list.
     """
-    import yaml
-
-    [out] = yaml.safe_load(pointer)["outs"]
+    md5 = list_of(pointer)
     try:
-        came = fetch_objects([out["md5"]])
+        came = fetch_objects([md5])
     except (ShiftScopeError, OSError) as error:
         raise ShiftScopeError(f"the list of {what} cannot be fetched ({error}): check `dvc remote list`") from error
     if not came:
         raise ShiftScopeError(
-            f"the list of {what} cannot be fetched: the remote does not have {out['md5']}: whoever committed it runs "
-            "`make push`"
+            f"the list of {what.removesuffix('.dvc').rstrip('/')} cannot be fetched: {md5} is missing on the remote or "
+            "damaged there: whoever has it runs `make push`; if nobody has, `make track LOST="
+            f"{what.removesuffix('.dvc').rstrip('/')}` makes it anew of what lies here"
         )
 
 
 def fetch_objects(hashes: Iterable[str]) -> bool:
-    """Bring objects from the remote into the cache; False if one is not there."""
-    from dvc_data.hashfile.hash_info import HashInfo
+    """Bring objects from the remote into the cache, each verified; False if one is missing or damaged there."""
+    from dvc_objects.errors import ObjectFormatError
 
-    hashes = set(hashes)
     with repository() as repo:
-        absent = {one for one in hashes if not repo.cache.local.exists(one)}
-        if absent:
-            repo.cloud.pull({HashInfo("md5", one) for one in absent})
-        return all(repo.cache.local.exists(one) for one in hashes)
+        cache, remote = repo.cache.local, repo.cloud.get_remote_odb()
+        absent = [one for one in set(hashes) if not cache.exists(one)]
+        for one in absent:
+            path = remote.oid_to_path(one)
+            if remote.fs.exists(path):
+                with contextlib.suppress(ObjectFormatError):
+                    cache.add(path, remote.fs, one, verify=True)
+        return all(cache.exists(one) for one in absent)

@@ -21,13 +21,17 @@ def main() -> None:
         prog="python -m shiftscope.workflow.sharing", description="Share what was computed."
     )
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("target", nargs="?", help="pull: a table or file to fetch for; why: the node to explain")
+    parser.add_argument(
+        "target",
+        nargs="?",
+        help="pull: a table or file to fetch for; why: the node to explain; track: a folder to track anew",
+    )
     parser.add_argument("--configfile", nargs="*", default=[], help="as given to snakemake")
     given = parser.parse_args()
     if given.command == "why" and not given.target:
         parser.error("why needs a node, for example results/tables/table_a6.md")
     calls = {
-        "track": track,
+        "track": lambda: track(given.target),
         "push": push,
         "pull": lambda: pull(given.target, given.configfile),
         "verify": verify,

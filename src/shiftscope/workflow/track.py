@@ -8,6 +8,7 @@ A clone may hold a part of a tracked directory. So files are added to a director
 shrink its listing to what happens to be here.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,8 +31,10 @@ TRACKED = tuple(RESULTS / name for name in (*GROWING, *REBUILT, Path(METRICS).na
 """what DVC tracks, a `.dvc` file each"""
 
 
-def track() -> None:
+def track(lost: str | None = None) -> None:
     """Track what is new or changed, but for files whose bytes are not those that anything recorded wrote.
+
+    `lost` is a directory whose list nobody has any more: it is tracked anew, as it lies here.
 
     Raises:
         ShiftScopeError: there is nothing yet, or Snakemake is at work here.
@@ -42,13 +45,17 @@ def track() -> None:
     if not LEDGER.exists():
         raise ShiftScopeError("there is nothing to track: run the workflow first (`make run`)")
     leave_out_links()
-    made = changed(uncommitted())
+    status = uncommitted(but=lost)
+    made, replaced = changed(status), set(status.get("modified", ()))
     odd = set(unrecorded(made))
     new = []
     for path in (one for one in TRACKED if one.exists()):
-        whole = not Path(f"{path}.dvc").exists()
+        whole = str(path) == lost or not Path(f"{path}.dvc").exists()
         files = [str(path)] if whole else [file for file in made if Path(file).is_relative_to(path) and file not in odd]
         print(f"{path}: {'tracked' if whole else f'{len(files)} files added'}")
+        others = sorted(replaced & set(files))
+        if others:
+            print(f"    {len(others)} of them have other bytes than the tracked ones: {', '.join(others[:5])}")
         new += files
     if new:
         dvc("add", *new)
@@ -58,7 +65,7 @@ def track() -> None:
         dvc("commit", "--force", "dvc.yaml")
     kept = [path for path in (Path("dvc.lock"), LEFT_OUT, *(RESULTS / name for name in IN_GIT)) if path.exists()]
     git("add", "--force", *map(str, [*pointers(), *kept]))
-    print("next: git commit -m 'what you made', then make push")
+    print("next: git commit --all -m 'what you made', then make push")
 
 
 def unrecorded(files: Iterable[str]) -> list[str]:
@@ -70,13 +77,37 @@ def unrecorded(files: Iterable[str]) -> list[str]:
     return [file for file in known if found[file] not in {line["sha256"] for line in lines[file]}]
 
 
-def untracked() -> list[str]:
-    """Results that are here and that neither DVC nor git has."""
+def untracked(committed: bool = False) -> list[str]:
+    """Results that are here and that neither DVC nor git has.
+
+    Where the list of a directory cannot be had, `committed` asks the ledger of the last commit: what that knows was
+    tracked.
+    """
     new = [path for path in TRACKED if path.exists() and not Path(f"{path}.dvc").exists()]
     files = [str(file) for path in new for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
     small = [str(RESULTS / name) for name in IN_GIT]
     in_git = git("ls-files", "--others", "--modified", "--", *small).stdout.split("\n")
-    return sorted({*files, *changed(uncommitted()), *(path for path in in_git if Path(path).is_file())})
+    try:
+        made = changed(uncommitted())
+    except ShiftScopeError:
+        if not committed:
+            raise
+        made = unknown_to_the_last_commit()
+    return sorted({*files, *made, *(path for path in in_git if Path(path).is_file())})
+
+
+def unknown_to_the_last_commit() -> list[str]:
+    """Files of tracked directories with a line in this ledger and none for their bytes in the last commit's."""
+    lines = provenance.read_ledger()
+    known = {
+        (line["output"], line["sha256"]) for line in map(json.loads, git("show", f"HEAD:{LEDGER}").stdout.splitlines())
+    }
+    here = [
+        path for path in lines if provenance.is_here(path) and any(Path(path).is_relative_to(one) for one in TRACKED)
+    ]
+    with provenance.locked_notes() as notes:
+        found = provenance.digests(here, notes)
+    return [path for path in here if (path, found[path]) not in known]
 
 
 def leave_out_links() -> None:
