@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import NamedTuple
 
 LEDGER = Path("results/provenance.jsonl")
@@ -64,7 +64,8 @@ class Forecast:
         unknown = [rule for rule in self.jobs if not self.seconds[rule] and rule not in self.earlier]
         if unknown and len(every) < LEAST:
             return None
-        each = {rule: fmean(self.seconds[rule] or [self.earlier.get(rule) or fmean(every)]) for rule in self.jobs}
+        guess = median(every) if every else 0.0  # not the mean: some rules take a hundred times as long as others
+        each = {rule: fmean(self.seconds[rule] or [self.earlier.get(rule, guess)]) for rule in self.jobs}
         spent = sum(min(now - job.since, each.get(job.rule, 0)) for job in self.running.values())
         work = sum(each[rule] * max(0, self.jobs[rule] - self.ended[rule]) for rule in self.jobs)
         return max(0.0, work - spent) / self.most

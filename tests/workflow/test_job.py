@@ -194,17 +194,18 @@ def main() -> None:
     import logging, warnings
     from shiftscope.errors import ShiftScopeError
     logging.getLogger("shiftscope.x").info("nothing of interest")
-    logging.getLogger("shiftscope.x").warning("mind this")
+    for number in range(3):
+        logging.getLogger("shiftscope.x").warning("mind %d of these", number)
     warnings.warn("and this")
     raise ShiftScopeError("no more")
 """
     done = job(body, "--log", "a.log")
     lines = done.stderr.splitlines()
-    assert lines[0] == "job: warning: mind this [log: a.log]"
+    assert lines[0] == "job: warning: mind 0 of these [log: a.log]"
     assert "and this" in lines[1] and lines[1].startswith("job: warning: ")
     assert lines[-1] == "job: no more [log: a.log]"
     assert done.stderr.count("no more") == 1 and "of interest" not in done.stderr
-    assert done.stderr.count("mind this") == 1
+    assert done.stderr.count("of these") == 1 and Path("a.log").read_text().count("of these") == 3
 
 
 def test_a_log_is_of_one_run(job):

@@ -120,7 +120,15 @@ def _warnings_on_the_terminal(script: Path, log: Path) -> logging.Handler:
     """Warnings stand on the terminal, too, where the log goes to a file; errors do so by `_fail`."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    told: set[str] = set()
+
+    def new(record: logging.LogRecord) -> bool:
+        """Of one kind the first: twenty fits that did not converge are one thing to know; the log has them all."""
+        kind, known = str(record.msg), len(told)
+        told.add(kind)
+        return record.levelno < logging.ERROR and len(told) > known
+
+    handler.addFilter(new)
     handler.setFormatter(_OneLine(script, log))
     return handler
 

@@ -315,10 +315,8 @@ def fetch_objects(hashes: Iterable[str]) -> bool:
 
     with repository() as repo:
         cache, remote = repo.cache.local, repo.cloud.get_remote_odb()
-        absent = [one for one in set(hashes) if not cache.exists(one)]
-        for one in absent:
-            path = remote.oid_to_path(one)
-            if remote.fs.exists(path):
-                with contextlib.suppress(ObjectFormatError):
-                    cache.add(path, remote.fs, one, verify=True)
+        absent = {one: remote.oid_to_path(one) for one in set(hashes) if not cache.exists(one)}
+        for one in [one for one, path in absent.items() if remote.fs.exists(path)]:
+            with contextlib.suppress(ObjectFormatError):
+                cache.add(absent[one], remote.fs, one, verify=True)
         return all(cache.exists(one) for one in absent)
