@@ -11,7 +11,6 @@ help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
-	@$(BIN)/python -m shiftscope.config.read $(CONFIG)
 	$(BIN)/snakemake $(TARGET) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 # three processes, for two cores: some tests wait; the longest are handed out first, one by one

@@ -7,16 +7,13 @@ def vectors_used(pattern):
 
 
 def behaviour_slice(w):
-    lm, entry, asked = STUDY.lms[w.lm], STUDY.pairs[w.dataset], STUDY.behaviour[w.dataset]
+    lm, asked = STUDY.lms[w.lm], STUDY.behaviour[w.dataset]
     return json_of(
+        **definition_of(w.dataset),
         lm=w.lm,
-        dataset=w.dataset,
-        kind=entry.kind,
-        params={key: value for key, value in entry.dump.items() if key != "path"},
         dtype=lm.dtype,
         batch_tokens=lm.batch_tokens,
         behaviour=asked.model_dump(mode="json", exclude={"variants", "neutral"}),
-        file_sha256=DIGESTS.get(w.dataset),
     )
 
 

@@ -1,11 +1,11 @@
 # Text pairs, of word lists or of a user's own file.
 
 
-def pairs_slice(w):
-    """Of the user's file, if one is read, its digest: where it lies is no reason to read it again."""
-    entry = STUDY.pairs[w.dataset]
+def definition_of(dataset):
+    """What defines a dataset. Of the user's file, if it reads one, the digest: where it lies is no reason to read it again."""
+    entry = STUDY.pairs[dataset]
     params = {key: value for key, value in entry.dump.items() if key != "path"}
-    return json_of(dataset=w.dataset, kind=entry.kind, params=params, file_sha256=DIGESTS.get(w.dataset))
+    return dict(dataset=dataset, kind=entry.kind, params=params, file_sha256=DIGESTS.get(dataset))
 
 
 def own_file(w, output):
@@ -32,7 +32,7 @@ rule make_pairs:
     resources:
         mem_mb=1000,
     params:
-        slice=pairs_slice,
+        slice=lambda w: json_of(**definition_of(w.dataset)),
         file=own_file,
     message:
         "pairs of {wildcards.dataset}"

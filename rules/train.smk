@@ -24,9 +24,9 @@ def train_modules(names):
     """The code of a variant is its class and its way of training: another variant's loop is none of its business."""
 
     def modules(w):
-        variants = named(names, w).values()
-        ways = {kinds.module_of("training", variant.params.training) for variant in variants}
-        return modules_of("train.py", *(kinds.module_of("variants", variant.kind) for variant in variants), *ways)
+        variants = named(names, w)
+        ways = {kinds.module_of("training", variant.params.training) for variant in variants.values()}
+        return modules_of("train.py", *classes_of(variants), *ways)
 
     return modules
 

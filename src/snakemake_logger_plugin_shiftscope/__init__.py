@@ -37,13 +37,11 @@ NOISE = (
 
 
 def config_problem(arguments: list[str]) -> str:
-    """What is wrong with the files after `--configfile`, "" if nothing: Snakemake reads them before us, and says less."""
+    """What is wrong with config.yaml and the files after `--configfile`, "" if nothing: what Snakemake says is no line."""
     files: list[str] = []
     for place, argument in enumerate(arguments):
         if argument in ("--configfile", "--configfiles"):
             files += itertools.takewhile(lambda given: not given.startswith("-"), arguments[place + 1 :])
-    if not files:
-        return ""
     command = [sys.executable, "-m", "shiftscope.config.read", *files]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr.strip()
 

@@ -18,6 +18,14 @@ def snakemake(folder: Path, *arguments: str, config: tuple[str, ...] = TEST_CONF
     return warm.run(["snakemake", *arguments, "--cores", "2", *config], folder)
 
 
+def summary(folder: Path, *targets: str, config: tuple[str, ...] = TEST_CONFIG) -> list[dict[str, str]]:
+    """Snakemake's table of all outputs that are wanted: rule, status, plan."""
+    done = snakemake(folder, *targets, "--summary", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 class Project:
     """A git clone with DVC, whose `config.yaml` is the small config, and what is done in it."""
 

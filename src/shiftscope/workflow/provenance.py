@@ -138,13 +138,17 @@ def digests(paths: Iterable[str], notes: dict) -> dict[str, str]:
 
 
 def read_ledger() -> dict[str, list[Line]]:
+    """The ledger's lines by output."""
+    return lines_of(LEDGER.read_text(encoding="utf-8") if LEDGER.exists() else "")
+
+
+def lines_of(text: str) -> dict[str, list[Line]]:
     """Lines by output; several after a merge (`merge=union`), and all of them are true.
 
     Raises:
         ShiftScopeError: the ledger is not what `record` writes; names the line.
     """
     lines: dict[str, list[Line]] = defaultdict(list)
-    text = LEDGER.read_text(encoding="utf-8") if LEDGER.exists() else ""
     for number, row in enumerate(text.splitlines(), 1):
         try:
             line = json.loads(row)

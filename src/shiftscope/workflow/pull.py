@@ -13,6 +13,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic
 from shiftscope.workflow.paths import GROWING, LMS, RESULTS
 from shiftscope.workflow.repository import (
+    UPSTREAM,
     check_remote,
     dvc,
     fetch_list,
@@ -23,12 +24,12 @@ from shiftscope.workflow.repository import (
     refuse_beside_a_run,
     repository,
     setup,
+    texts,
     tracked_files,
 )
-from shiftscope.workflow.track import unrecorded, untracked
+from shiftscope.workflow.track import unshared
 
 ASIDE = Path("work/set_aside")
-UPSTREAM = "@{upstream}"
 
 
 def pull(target: str | None, configfiles: list[str]) -> None:
@@ -59,14 +60,12 @@ def keep_what_is_ours() -> None:
     Raises:
         ShiftScopeError: some are not tracked.
     """
-    ours = untracked(committed=True)
-    damaged = unrecorded(ours)
+    left, damaged = unshared(committed=True)
     for file in damaged:
         aside = ASIDE / file
         aside.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(file, aside)
         print(f"{file}: its bytes are not those that were recorded: set aside in {aside}, and fetched again")
-    left = sorted(set(ours) - set(damaged))
     if left:
         raise ShiftScopeError(
             f"{len(left)} results here are not tracked yet ({', '.join(left[:3])}{', …' if len(left) > 3 else ''}), and what "
@@ -77,17 +76,22 @@ def keep_what_is_ours() -> None:
 def take_theirs_where_both_made_one() -> None:
     """Let ours be theirs where both made one path differently: nobody can join two contents."""
     both: dict[str, str] = {}
-    if _base() == git("rev-parse", "HEAD").stdout.strip():
+    base = git("merge-base", "HEAD", UPSTREAM).stdout.strip()
+    if base == git("rev-parse", "HEAD").stdout.strip():
         return  # all that is new is theirs
     for pointer in _pointers_on_both_sides():
-        sides = [git("show", f"{commit}:{pointer}", check=False).stdout for commit in (_base(), "HEAD", UPSTREAM)]
-        for text in filter(None, sides):
-            fetch_list(text, str(pointer))
-        base, ours, theirs = (files_of(text) if text else {} for text in sides)
+        ours, theirs, *before = [
+            text for commit in ("HEAD", UPSTREAM, base)
+            if (text := git("show", f"{commit}:{pointer}", check=False).stdout)
+        ]  # fmt: skip
+        for text in (ours, theirs, *before):
+            fetch_list(text)
+        mine, others, *old = files_of([ours, theirs, *before])
+        known = old[0] if old else {}
         both |= {
             path: md5
-            for path, md5 in theirs.items()
-            if path in ours and ours[path] != md5 and base.get(path) not in (ours[path], md5)
+            for path, md5 in others.items()
+            if path in mine and mine[path] != md5 and known.get(path) not in (mine[path], md5)
         }
     if not both:
         return
@@ -104,10 +108,6 @@ def take_theirs_where_both_made_one() -> None:
     git("commit", "--quiet", "-m", f"Theirs of {len(both)} results that both made", "--", *map(str, pointers()))
     print(f"you and others made {len(both)} files differently; theirs are taken, yours are in the commit before:")
     print(*(f"    {path}" for path in sorted(both)), sep="\n")
-
-
-def _base() -> str:
-    return git("merge-base", "HEAD", UPSTREAM).stdout.strip()
 
 
 def _pointers_on_both_sides() -> list[Path]:
@@ -147,7 +147,7 @@ def fetch_everything() -> None:
     whole, problems = [], []
     for pointer in pointers():
         try:
-            fetch_list(pointer.read_text(encoding="utf-8"), str(pointer))
+            fetch_list(pointer.read_text(encoding="utf-8"))
             whole.append(str(pointer))
         except ShiftScopeError as error:
             problems.append(str(error))
@@ -171,7 +171,7 @@ def fetch(paths: list[str]) -> None:
                 repo.pull(targets=paths)
     except ShiftScopeError as error:
         # what came lies in DVC's cache, and of a directory that lacks a file DVC brings none unless they are named
-        missing = {path: md5 for path, md5 in _files().items() if not Path(path).exists()}
+        missing = {path: md5 for path, md5 in tracked_files().items() if not Path(path).exists()}
         with repository() as repo:
             came = sorted(path for path, md5 in missing.items() if repo.cache.local.exists(md5))
         if came:
@@ -185,21 +185,13 @@ def fetch(paths: list[str]) -> None:
         ) from error
 
 
-def _files() -> dict[str, str]:
-    """Every tracked file with its md5."""
-    found: dict[str, str] = {}
-    for pointer in pointers():
-        found |= files_of(pointer.read_text(encoding="utf-8"))
-    return found
-
-
 def pull_target(target: str, configfiles: list[str]) -> None:
     """Fetch the tracked files without which building `target` would compute what is there already."""
     from shiftscope.workflow.dag import jobs_of
 
-    for pointer in pointers():
-        fetch_list(pointer.read_text(encoding="utf-8"), str(pointer))
-    known, fetched = tracked_files(), set()
+    for text in texts():
+        fetch_list(text)
+    known, fetched = set(tracked_files()), set()
     jobs = jobs_of([target], configfiles)
 
     def absent(paths: Iterable[str]) -> set[str]:

@@ -6,18 +6,18 @@ from typing import Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.workflow.paths import RESULTS
-from shiftscope.workflow.pull import UPSTREAM
 from shiftscope.workflow.repository import (
+    UPSTREAM,
     check_remote,
     files_of,
     git,
-    list_of,
-    pointers,
+    output_of,
     refuse_beside_a_run,
     repository,
     setup,
+    texts,
 )
-from shiftscope.workflow.track import unrecorded, untracked
+from shiftscope.workflow.track import unshared
 
 
 def push() -> None:
@@ -31,8 +31,7 @@ def push() -> None:
     """
     refuse_beside_a_run("push")
     setup()
-    ours = untracked()
-    left = sorted(set(ours) - set(unrecorded(ours)))
+    left, _ = unshared()
     if left:
         raise ShiftScopeError(
             f"{len(left)} results here are not tracked ({left[0]}, …): `make track`, `git commit --all -m 'my results'`, then "
@@ -56,14 +55,14 @@ def push() -> None:
 
 def wanted_objects() -> tuple[set[tuple[str, str]], set[str]]:
     """Every tracked file with its md5, and the lists, of this commit and of those that are not pushed yet."""
-    texts = [pointer.read_text(encoding="utf-8") for pointer in pointers()]
+    said = texts()
     new = git("rev-list", f"{UPSTREAM}..HEAD", check=False).stdout.split()
     for commit in new[1:]:  # the first is HEAD
         names = git("ls-tree", "--name-only", commit, f"{RESULTS}/").stdout.split()
-        texts += [git("show", f"{commit}:{name}").stdout for name in names if name.endswith(".dvc")]
-    texts = list(dict.fromkeys(texts))
-    lists = {md5 for md5 in map(list_of, texts) if md5.endswith(".dir")}
-    return {pair for text in texts for pair in files_of(text).items()}, lists
+        said += [git("show", f"{commit}:{name}").stdout for name in names if name.endswith(".dvc")]
+    said = list(dict.fromkeys(said))
+    lists = {md5 for _, md5 in map(output_of, said) if md5.endswith(".dir")}
+    return {pair for files in files_of(said) for pair in files.items()}, lists
 
 
 def keep_what_is_on_disk(repo: Any, wanted: set[tuple[str, str]]) -> None:

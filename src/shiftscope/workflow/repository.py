@@ -28,6 +28,7 @@ DRIVERS = {
 }
 SHARED, LOCAL = Path(".dvc/config"), Path(".dvc/config.local")
 LOCKS = Path(".snakemake/locks")
+UPSTREAM = "@{upstream}"
 
 
 def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
@@ -99,7 +100,7 @@ def repository() -> Iterator[Any]:
         verified = {name: entry | {"verify": True} for name, entry in remotes.items() if "verify" not in entry}
         with Repo(config={"remote": verified}) as repo:
             yield repo
-    except (DvcException, ObjectFormatError) as error:
+    except (DvcException, ObjectFormatError, OSError) as error:
         raise failed(["dvc"], "\n".join(dict.fromkeys([*words.said, *_causes(error)]))) from error
     finally:
         for log in logs:
@@ -185,7 +186,8 @@ def drop_sections_without_address() -> None:
     for section in [name for name in _remotes(own) if set(own[name]) == {"verify"}]:
         del own[section]
         own.write()
-    addressed = {name for file in _outer_configs() for name in _remotes(_config(file)) if "url" in _config(file)[name]}
+    outer = [_config(file) for file in _outer_configs()]
+    addressed = {name for config in outer for name in _remotes(config) if "url" in config[name]}
     for section in _remotes(own):
         if "url" not in own[section] and section not in addressed:
             raise ShiftScopeError(
@@ -233,6 +235,11 @@ def pointers() -> list[Path]:
     return sorted(RESULTS.glob("*.dvc"))
 
 
+def texts() -> list[str]:
+    """What these files say."""
+    return [pointer.read_text(encoding="utf-8") for pointer in pointers()]
+
+
 def data_status() -> dict[str, Any]:
     """`dvc data status --granular`."""
     with repository() as repo:
@@ -250,7 +257,7 @@ def uncommitted(but: str | None = None) -> dict[str, list[str]]:
     without_list = sorted(path for path in status.get("not_in_cache", ()) if path.endswith("/") and Path(path).exists())
     without_list = [path for path in without_list if path != f"{but}/"]
     for path in without_list:
-        fetch_list(Path(f"{path.rstrip('/')}.dvc").read_text(encoding="utf-8"), path)
+        fetch_list(Path(f"{path.rstrip('/')}.dvc").read_text(encoding="utf-8"))
     return (data_status() if without_list else status).get("uncommitted", {})
 
 
@@ -260,52 +267,50 @@ def changed(status: dict[str, list[str]]) -> list[str]:
     return sorted(path for path in paths if not path.endswith("/"))
 
 
-def tracked_files() -> set[str]:
-    """Every file in the directories that DVC tracks, here or not; of a directory without a list none is known."""
-    return {path for pointer in pointers() for path in files_of(pointer.read_text(encoding="utf-8"))}
+def tracked_files() -> dict[str, str]:
+    """Every file in the directories that DVC tracks, here or not, with its md5; of one without a list none is known."""
+    return {path: md5 for files in files_of(texts()) for path, md5 in files.items()}
 
 
-def files_of(pointer: str) -> dict[str, str]:
-    """The files that a `.dvc` file's text stands for, with their md5; none if their list is not here."""
-    import yaml
+def files_of(pointers: Iterable[str]) -> list[dict[str, str]]:
+    """The files that each text of a `.dvc` file stands for, with their md5; none where a list is not here."""
+    with repository() as repo:
+        return [_files(repo.cache.local, *output_of(pointer)) for pointer in pointers]
+
+
+def _files(cache: Any, path: Path, md5: str) -> dict[str, str]:
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
-    [out] = yaml.safe_load(pointer)["outs"]
-    path = RESULTS / out["path"]
-    if not out["md5"].endswith(".dir"):
-        return {str(path): out["md5"]}
-    with repository() as repo:
-        if not repo.cache.local.exists(out["md5"]):
-            return {}
-        tree = Tree.load(repo.cache.local, HashInfo("md5", out["md5"]))
+    if not md5.endswith(".dir"):
+        return {str(path): md5}
+    tree = Tree.load(cache, HashInfo("md5", md5)) if cache.exists(md5) else ()
     return {str(path.joinpath(*key)): hashed.value for key, _, hashed in tree}
 
 
-def list_of(pointer: str) -> str:
-    """The md5 that a `.dvc` file's text names: of a directory that of its list, which ends in `.dir`."""
+def output_of(pointer: str) -> tuple[Path, str]:
+    """The path that a `.dvc` file's text is about, and its md5: of a directory that of its list, which ends in `.dir`."""
     import yaml
 
     [out] = yaml.safe_load(pointer)["outs"]
-    return out["md5"]
+    return RESULTS / out["path"], out["md5"]
 
 
-def fetch_list(pointer: str, what: str) -> None:
+def fetch_list(pointer: str) -> None:
     """Bring the list of a tracked directory, not its files, from the remote into the cache.
 
     Raises:
         ShiftScopeError: there is no remote, or it does not have the list.
     """
-    md5 = list_of(pointer)
+    path, md5 = output_of(pointer)
     try:
         came = fetch_objects([md5])
-    except (ShiftScopeError, OSError) as error:
-        raise ShiftScopeError(f"the list of {what} cannot be fetched ({error}): check `dvc remote list`") from error
+    except ShiftScopeError as error:
+        raise ShiftScopeError(f"the list of {path} cannot be fetched ({error}): check `dvc remote list`") from error
     if not came:
         raise ShiftScopeError(
-            f"the list of {what.removesuffix('.dvc').rstrip('/')} cannot be fetched: {md5} is missing on the remote or "
-            "damaged there: whoever has it runs `make push`; if nobody has, `make track LOST="
-            f"{what.removesuffix('.dvc').rstrip('/')}` makes it anew of what lies here"
+            f"the list of {path} cannot be fetched: {md5} is missing on the remote or damaged there: whoever has it runs "
+            f"`make push`; if nobody has, `make track LOST={path}` makes it anew of what lies here"
         )
 
 

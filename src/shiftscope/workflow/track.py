@@ -8,7 +8,6 @@ A clone may hold a part of a tracked directory. So files are added to a director
 shrink its listing to what happens to be here.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,8 +76,8 @@ def unrecorded(files: Iterable[str]) -> list[str]:
     return [file for file in known if found[file] not in {line["sha256"] for line in lines[file]}]
 
 
-def untracked(committed: bool = False) -> list[str]:
-    """Results that are here and that neither DVC nor git has.
+def unshared(committed: bool = False) -> tuple[list[str], list[str]]:
+    """Results that are here and that neither DVC nor git has: those to be tracked, and those that `unrecorded` names.
 
     Where the list of a directory cannot be had, `committed` asks the ledger of the last commit: what that knows was
     tracked.
@@ -93,15 +92,16 @@ def untracked(committed: bool = False) -> list[str]:
         if not committed:
             raise
         made = unknown_to_the_last_commit()
-    return sorted({*files, *made, *(path for path in in_git if Path(path).is_file())})
+    found = {*files, *made, *(path for path in in_git if Path(path).is_file())}
+    damaged = unrecorded(found)
+    return sorted(found - set(damaged)), sorted(damaged)
 
 
 def unknown_to_the_last_commit() -> list[str]:
     """Files of tracked directories with a line in this ledger and none for their bytes in the last commit's."""
     lines = provenance.read_ledger()
-    known = {
-        (line["output"], line["sha256"]) for line in map(json.loads, git("show", f"HEAD:{LEDGER}").stdout.splitlines())
-    }
+    committed = provenance.lines_of(git("show", f"HEAD:{LEDGER}").stdout)
+    known = {(path, line["sha256"]) for path, about in committed.items() for line in about}
     here = [
         path for path in lines if provenance.is_here(path) and any(Path(path).is_relative_to(one) for one in TRACKED)
     ]
