@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class MeanDifference(Labelled):
     """No hyperparameters."""
 
+    system = "mean_difference"
+
     def direction(self, shifts: np.ndarray) -> np.ndarray:
         """Their mean."""
         return shifts.mean(0)
