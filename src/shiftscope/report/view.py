@@ -70,7 +70,7 @@ class Shown:
     name: str
     title: str
     claim: str
-    claimant: str
+    said_by: str
     source: str
     empty: str
     """Why it has no row, if it has none."""
@@ -119,7 +119,7 @@ def shown(entry: FigureEntry, name: str, table: pd.DataFrame, links: list[tuple[
         for name, columns in groupby(wide.columns, key=lambda column: column.metric)
     ]
     columns = [(column, EXPLAINED.get(column.kind) or CONTROLS[column.kind][1]) for column in wide.columns]
-    return Shown(name, entry.TITLE, entry.CLAIM, entry.CLAIMANT, entry.SOURCE, entry.EMPTY, entry.verdict(table), rule,
+    return Shown(name, entry.TITLE, entry.CLAIM, entry.SAID_BY, entry.SOURCE, entry.EMPTY, entry.verdict(table), rule,
                  heads, columns,
                  _groups(wide, entry.METRICS[0], with_strip=not figure), links, figure,
                  entry.CAPTION if figure else "")  # fmt: skip

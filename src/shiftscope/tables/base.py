@@ -54,8 +54,8 @@ class Entry(Protocol):
     """what it shows, in one line"""
     CLAIM: str
     """what is claimed, in one line"""
-    CLAIMANT: str
-    """who claims it: a source and the place in it, or `shiftscope.tables.verdicts.OURS`"""
+    SAID_BY: str
+    """who claims it: a source and the place in it, or `shiftscope.tables.verdicts.THIS_PROJECT`"""
     PARTS: str
     """which metric parts it needs, a key of `NEEDS`"""
     METRICS: tuple[Metric, ...]
@@ -139,7 +139,7 @@ def _metrics(value: Any) -> bool:
 
 
 _TEXT = (_text, "must be a text")
-_TYPES = dict.fromkeys(("TITLE", "CLAIM", "CLAIMANT", "SOURCE", "EMPTY", "CAPTION"), _TEXT) | {
+_TYPES = dict.fromkeys(("TITLE", "CLAIM", "SAID_BY", "SOURCE", "EMPTY", "CAPTION"), _TEXT) | {
     "PARTS": (NEEDS.__contains__, f"must be one of {', '.join(NEEDS)}"),
     "METRICS": (_metrics, "must be a tuple of metrics, such as (MCC_TRUTH,)"),
     "PUBLISHED": (lambda value: isinstance(value, Mapping), "must be a dictionary by the names of metrics"),

@@ -34,9 +34,9 @@ def with_spread(metrics: pd.DataFrame, published: Published) -> pd.DataFrame:
     return ordered(table[~is_spread].merge(spread, on=KEYS, how="left"), METRICS, published)
 
 
-def verdicts_on(table: pd.DataFrame, claimant: str) -> list[Verdict]:
+def verdicts_on(table: pd.DataFrame, said_by: str) -> list[Verdict]:
     """The claim holds where `beats`; its controls are the same held out, random directions and not steering."""
-    return judged(table, COSINE_PUBLISHED, _found, claimant, not_run=OTHER_PROCEDURE)
+    return judged(table, COSINE_PUBLISHED, _found, said_by, not_run=OTHER_PROCEDURE)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

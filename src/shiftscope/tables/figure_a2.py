@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-F2 · Steering in distribution: cosine to the target"
 CLAIM = "SSAE's vectors bring an embedding closer to its counterpart than those of the affine autoencoder and of PCA."
-CLAIMANT = "paper A, Sec. 3, Figure 2"
+SAID_BY = "paper A, Sec. 3, Figure 2"
 PARTS = "language"
 METRICS = cosines.METRICS
 _SYSTEMS = ("ssae", "pretrained_sae", "affine", "pca", "mean_difference")
@@ -85,7 +85,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Controls: the same by the held-out score; there also random directions and not steering, if one scores as high on half
     of the datasets.
     """
-    return cosines.verdicts_on(table, CLAIMANT)
+    return cosines.verdicts_on(table, SAID_BY)
 
 
 def finding(table: pd.DataFrame) -> str:

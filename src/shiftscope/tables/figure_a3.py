@@ -22,7 +22,7 @@ CLAIM = (
     "SSAE's vectors also steer pairs of other datasets, closer to the target than those of the affine autoencoder and "
     "PCA."
 )
-CLAIMANT = "paper A, Sec. 3, Figure 3"
+SAID_BY = "paper A, Sec. 3, Figure 3"
 PARTS = "transfer"
 METRICS = cosines.METRICS
 PUBLISHED = {
@@ -60,7 +60,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Controls: the same by the held-out score; there also random directions and not steering, if one scores as high on half
     of the pairs of datasets.
     """
-    return cosines.verdicts_on(table, CLAIMANT)
+    return cosines.verdicts_on(table, SAID_BY)
 
 
 def finding(table: pd.DataFrame) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-F5, A-F6 · UDR and MCC over learning rate and sparsity level"
 CLAIM = "UDR tracks MCC, so the hyperparameters can be chosen without labels."
-CLAIMANT = "paper A, App. B.1.1, Figures 5 and 6"
+SAID_BY = "paper A, App. B.1.1, Figures 5 and 6"
 PARTS = "language"
 METRICS = (MCC_SEEDS_DECODER, UDR, MCC_TRUTH, RECONSTRUCTION)
 BEST = {"lang_1_1": (0.005, 0.1, 0.995), "binary_2_2": (0.005, 0.2, 0.991)}
@@ -64,7 +64,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Control: the MCC with the truth; if UDR does not track it too on every dataset where it is known, settings are chosen
     blindly.
     """
-    return judged(table, None, _found, CLAIMANT, needs_rival=False)
+    return judged(table, None, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

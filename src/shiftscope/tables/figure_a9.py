@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-F9 · Code sizes past the number of concepts"
 CLAIM = "With more codes than concepts SSAE's MCC falls, but less than that of the affine autoencoder."
-CLAIMANT = "paper A, App. B.3, Figure 9"
+SAID_BY = "paper A, App. B.3, Figure 9"
 PARTS = "language"
 METRICS = (MCC_SEEDS_DECODER, MCC_TRUTH)
 _SIZES = {135: {"ssae": 0.906, "affine": 0.66}, 500: {"ssae": 0.755, "affine": 0.32}}
@@ -56,7 +56,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Control: the same of the MCC with the truth.
     """
-    return judged(table, MCC_SEEDS_DECODER, _found, CLAIMANT)
+    return judged(table, MCC_SEEDS_DECODER, _found, SAID_BY)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -13,7 +13,17 @@ from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.metrics.steering import COSINE_HELDOUT
 from shiftscope.tables.numbers import span, spoken
 from shiftscope.tables.tidy import assemble, ordered, variants_in_order
-from shiftscope.tables.verdicts import OURS, TOLERANCE, Found, Verdict, datasets, judged, mostly, of_metric, told
+from shiftscope.tables.verdicts import (
+    THIS_PROJECT,
+    TOLERANCE,
+    Found,
+    Verdict,
+    datasets,
+    judged,
+    mostly,
+    of_metric,
+    told,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 
 TITLE = "Layers · What is found at each depth"
 CLAIM = "The last layer, which both papers read, shows the concepts as well as any other."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "layers"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT)
 PUBLISHED: dict = {}
@@ -63,7 +73,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Control: the untrained network, if at the final norm it scores as well on half of the datasets.
     """
-    return judged(table, MCC_TRUTH, _found, CLAIMANT, needs_rival=False)
+    return judged(table, MCC_TRUTH, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -14,7 +14,7 @@ from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.metrics.steering import COSINE_HELDOUT
 from shiftscope.tables.numbers import count, spoken
 from shiftscope.tables.tidy import by_setting, variants_in_order
-from shiftscope.tables.verdicts import OURS, TOLERANCE, Found, Verdict, judged, of_metric
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "Pairs · What is found from how many"
 CLAIM = "SSAE has enough pairs: from the second largest number to the largest its MCC no longer rises."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "all"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT, RECONSTRUCTION)
 SHOWN = METRICS[:3]
@@ -50,7 +50,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     No control stands for it: the score with random directions does not depend on the number of pairs.
     """
-    return judged(table, None, _found, CLAIMANT, needs_rival=False)
+    return judged(table, None, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

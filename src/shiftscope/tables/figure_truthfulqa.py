@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from shiftscope.metrics.truthfulness import MC1_ACCURACY, MC2, PERPLEXITY
 from shiftscope.tables.numbers import number
 from shiftscope.tables.tidy import assemble, variants_in_order
-from shiftscope.tables.verdicts import OURS, TOLERANCE, Found, Verdict, judged, of_metric
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "TruthfulQA: answers and perplexity against the dose"
 CLAIM = "The more of SSAE's vector is added, the more probability right answers have; random directions do not do that."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "behaviour"
 METRICS = (MC2, MC1_ACCURACY, PERPLEXITY)
 PUBLISHED: dict = {}
@@ -59,7 +59,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Control: random directions of the same length do that as well, to within .02.
     """
-    return judged(table, MC2, _found, CLAIMANT, needs_rival=False)
+    return judged(table, MC2, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-T2 · Language models: MCC across seeds"
 CLAIM = "SSAE finds the same steering vectors from every seed; without sparsity that fails when many concepts vary."
-CLAIMANT = "paper A, Sec. 3, Table 2"
+SAID_BY = "paper A, Sec. 3, Table 2"
 PARTS = "language"
 METRICS = (MCC_SEEDS_DECODER, MCC_SEEDS_REFERENCE, MCC_SEEDS_CODES, MCC_TRUTH, MCC_OTHER_TRUTH)
 PUBLISHED = {
@@ -76,7 +76,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     codes up to this. Controls: the untrained network, if it agrees as well on half of the datasets; random directions,
     if they do on any.
     """
-    return judged(table, MCC_SEEDS_DECODER, _found, CLAIMANT)
+    return judged(table, MCC_SEEDS_DECODER, _found, SAID_BY)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

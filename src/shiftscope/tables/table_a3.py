@@ -33,7 +33,7 @@ WIDENING_TRUTH = Metric(
 
 TITLE = "A-T3 · Mapped embeddings: MCC across seeds"
 CLAIM = "After a dense invertible linear map of the embeddings, SSAE's gap to the affine autoencoder widens."
-CLAIMANT = "paper A, Sec. 3, Table 3"
+SAID_BY = "paper A, Sec. 3, Table 3"
 PARTS = "mapped"
 METRICS = (MCC_SEEDS_DECODER, WIDENING_SEEDS, MCC_TRUTH, WIDENING_TRUTH)
 PUBLISHED: dict = {}
@@ -97,7 +97,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Control: the same of the MCC with the truth; agreement that widens while truth does not says nothing of concepts.
     """
-    return judged(table, MCC_SEEDS_DECODER, _found, CLAIMANT)
+    return judged(table, MCC_SEEDS_DECODER, _found, SAID_BY)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

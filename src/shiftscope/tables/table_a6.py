@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-T6 · Synthetic data: MCC against the true concepts"
 CLAIM = "SSAE recovers the true concept shifts up to order and scale; without sparsity the same autoencoder does not."
-CLAIMANT = "paper A, App. B.4, Table 6"
+SAID_BY = "paper A, App. B.4, Table 6"
 PARTS = "synthetic"
 METRICS = (MCC_TRUTH, LINEAR_R2, MCC_SEEDS_DECODER)
 _ILLEGIBLE = {"ssae": None, "affine": None}
@@ -39,7 +39,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Controls: permuted labels and random directions, if one scores as high on any dataset.
     """
-    return judged(table, MCC_TRUTH, _found, CLAIMANT)
+    return judged(table, MCC_TRUTH, _found, SAID_BY)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found:

@@ -13,14 +13,14 @@ from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.metrics.udr import UDR
 from shiftscope.tables.numbers import count, span, spoken
 from shiftscope.tables.tidy import SYMBOLS, by_setting
-from shiftscope.tables.verdicts import OURS, TOLERANCE, Found, Verdict, judged, of_metric
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "A-T6s · Sensitivity to sparsity level and learning rate"
 CLAIM = "What the paper's recipe finds depends on its sparsity level and learning rate, so that these must be chosen."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "all"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, UDR, RECONSTRUCTION)
 PUBLISHED: dict = {}
@@ -55,7 +55,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Each grid on each dataset counts once. Control: the spread over seeds, if on most of them the settings' range is
     within two standard deviations of it.
     """
-    return judged(table, None, _found, CLAIMANT, needs_rival=False)
+    return judged(table, None, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from shiftscope.metrics.correlation import LINEAR_R2, MCC_OTHER_TRUTH, MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.tables.numbers import count, spoken
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import OURS, TOLERANCE, Found, Verdict, anywhere, judged, mostly, of_metric, told
+from shiftscope.tables.verdicts import (
+    THIS_PROJECT,
+    TOLERANCE,
+    Found,
+    Verdict,
+    anywhere,
+    judged,
+    mostly,
+    of_metric,
+    told,
+)
 from shiftscope.vocabulary import RECOMMENDED
 
 if TYPE_CHECKING:
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
 
 TITLE = "G-1 · A language model whose concepts are known: MCC against the truth"
 CLAIM = "SSAE finds the true concepts at least as well as every method that is not given labels."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "known"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, LINEAR_R2, MCC_OTHER_TRUTH)
 PUBLISHED: dict = {}
@@ -40,7 +50,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Controls: the untrained network, if it scores as high on half of the datasets; permuted labels and random directions,
     if they do on any.
     """
-    return judged(table, MCC_TRUTH, _found, CLAIMANT, needs_rival=False)
+    return judged(table, MCC_TRUTH, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

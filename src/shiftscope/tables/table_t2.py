@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from shiftscope.metrics.correlation import LINEAR_R2, MCC_SEEDS_CODES, MCC_TRUTH
 from shiftscope.tables.numbers import span
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import IDENTIFIED, OURS, Found, Verdict, anywhere, judged, of_metric, told
+from shiftscope.tables.verdicts import IDENTIFIED, THIS_PROJECT, Found, Verdict, anywhere, judged, of_metric, told
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "T-2 · More concepts than dimensions: shifts against embeddings"
 CLAIM = "SSAE on shifts identifies the concepts that vary where a sparse autoencoder of embeddings cannot."
-CLAIMANT = OURS
+SAID_BY = THIS_PROJECT
 PARTS = "crowded"
 METRICS = (MCC_TRUTH, MCC_SEEDS_CODES, LINEAR_R2)
 PUBLISHED: dict = {}
@@ -39,7 +39,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
     Controls: permuted labels and random directions, if one scores as high on any dataset.
     """
-    return judged(table, MCC_TRUTH, _found, CLAIMANT, needs_rival=False)
+    return judged(table, MCC_TRUTH, _found, SAID_BY, needs_rival=False)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -32,7 +32,7 @@ CLAIM = (
     "On TruthfulQA SSAE's vector brings an embedding closer to that of the right answer than affine's, the mean "
     "difference and PCA."
 )
-CLAIMANT = "paper A, Sec. 3, Figure 2"
+SAID_BY = "paper A, Sec. 3, Figure 2"
 PARTS = "behaviour"
 METRICS = (
     COSINE_PUBLISHED, COSINE_HELDOUT, MC2_CHOSEN, MC2_GAIN_SE, MC1_ACCURACY_CHOSEN, MC1_ACCURACY_GAIN_SE,
@@ -60,7 +60,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     Controls: the same by the held-out score; there also random directions and not steering, if one scores as high. What
     steering does to answers does not enter: the source makes no claim about it.
     """
-    return judged(table, COSINE_PUBLISHED, _found, CLAIMANT, not_run=OTHER_PROCEDURE)
+    return judged(table, COSINE_PUBLISHED, _found, SAID_BY, not_run=OTHER_PROCEDURE)
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:

@@ -28,8 +28,8 @@ NOT_TESTED = "not tested"
 
 RECIPES = {"paper": "the paper's recipe", "ours": "our recipe"}
 """values of a variant's `recipe`, in the order of verdicts, and what they are called"""
-OURS = "this project"
-"""the `CLAIMANT` of claims that no source makes"""
+THIS_PROJECT = "this project"
+"""the `SAID_BY` of claims that no source makes"""
 
 TOLERANCE = 0.02
 """Two means closer than this are called equal."""
@@ -81,7 +81,7 @@ def judged(
     table: pd.DataFrame,
     metric: Metric | None,
     decide: Callable[[pd.DataFrame, pd.DataFrame], Found | None],
-    claimant: str,
+    said_by: str,
     needs_rival: bool = True,
     not_run: str = "",
 ) -> list[Verdict]:
@@ -91,13 +91,13 @@ def judged(
         table: a tidy table (see `shiftscope.tables.tidy`).
         metric: whose rows decide; None for all rows of a recipe, whichever variant's.
         decide: of these rows, and of all rows of the language model, what was found; None if it cannot be told.
-        claimant: who makes the claim, `OURS` or a source.
+        said_by: who makes the claim, `THIS_PROJECT` or a source.
         needs_rival: rows without a rival are not judged.
         not_run: how the source's procedure differs from the one that is run here; its recipe is then not tested.
     """
     verdicts = []
     for recipe, lm, own, here in _places(table):
-        of_source = claimant != OURS and recipe == "paper"
+        of_source = said_by != THIS_PROJECT and recipe == "paper"
         if of_source and not_run:
             verdicts.append(Verdict(recipe, lm, NOT_TESTED, not_run))
             continue

@@ -112,7 +112,7 @@ def markdown(table: pd.DataFrame, entry: Entry) -> str:
         names = {name: str(keys[name]) for name in wide.keys}
         names["variant"] += f" ({DEAD_WORD})" if dead(cells) else ""
         lines.append(_line([*names.values(), *numbers]))
-    head = [f"# {entry.TITLE}", f"Claim ({entry.CLAIMANT}): {entry.CLAIM}", verdict_lines(entry.verdict(table))]
+    head = [f"# {entry.TITLE}", f"Claim ({entry.SAID_BY}): {entry.CLAIM}", verdict_lines(entry.verdict(table))]
     notes = ["Brackets: 95 % interval of the mean over seeds (Student's t); gain: over the same autoencoder without "
              "sparsity, seed by seed."]  # fmt: skip
     notes += [f"Dead: {DEAD_MEANING}."] if any(dead(cells) for _, cells in wide.rows) else []
