@@ -177,8 +177,11 @@ def rows_of(
         places = {0.0: 0} | {dose: 1 + number * len(doses) + place for place, dose in enumerate(doses)}
         for dose, column in sorted(places.items()):
             rows += [base | row | about for row in _curve(outcome, column, dose)]
-    numbered = sorted(enumerate(directions), key=lambda pair: pair[1][:5])
-    for _, models in groupby(numbered, key=lambda pair: pair[1][:5]):  # all vectors of one model, or of one draw
+
+    def model(numbered: tuple[int, Direction]) -> tuple:
+        return tuple(_about(numbered[1]).values())
+
+    for _, models in groupby(sorted(enumerate(directions), key=model), key=model):  # all vectors of one model or draw
         members = list(models)
         dose_of = {0: 0.0} | {1 + number * len(doses) + place: dose
                               for number, _ in members for place, dose in enumerate(doses)}  # fmt: skip
