@@ -227,7 +227,7 @@ def test_blocks_of_a_truth_are_the_columns_that_depend_on_each_other(one_hot):
 def test_seeds_that_differ_in_the_reference_alone_agree_up_to_it(one_hot):
     rng = np.random.default_rng(8)
     left, right = without(one_hot, (0, 1, 2), rng), without(one_hot, (3, 1, 4), rng)
-    assert mcc(left, right) < 0.92
+    assert mcc(left, right) < 0.95
     assert mcc_up_to_reference(left, right, one_hot, one_hot) > 0.99
     assert mcc_up_to_reference(left, left, one_hot, one_hot) == pytest.approx(1)
 

@@ -40,6 +40,15 @@ def test_the_rival_is_the_first_variant_of_its_kind_in_the_same_place(tmp_path):
     assert (found["rival"], found["difference"]) == ("b", pytest.approx(0.4))
 
 
+def test_an_interval_ends_where_the_metric_does_and_that_of_a_difference_does_not(tmp_path):
+    rows = [row("own", name, "mcc_truth", value, 2, seed=seed, kind=kind)
+            for name, kind, values in (("a", "ssae", (1.0, 0.7)), ("b", "affine", (0.1, 0.4)))
+            for seed, value in enumerate(values)]  # fmt: skip
+    table = built("table_a6", rows, tmp_path).set_index("variant")
+    assert table[["low", "high"]].to_numpy().tolist() == [[0, 1], [0, 1]]
+    assert table.loc["a", "difference_low"] < -1 and table.loc["a", "difference_high"] > 1
+
+
 def test_settings_of_a_grid_are_compared_with_the_twin_of_their_kind(tmp_path):
     rows = grid_rows({(0.1, 0.1): (0.9, 0.9), (0.1, 0.2): (0.8, 0.8)}, (0.1, 0.1), rival=0.4)
     rows = [found | ({"variant": "twin"} if found["variant"] == "affine_paper" else {}) for found in rows]

@@ -1,5 +1,7 @@
 """Mean correlation coefficient (MCC) and the linear readability that bounds it."""
 
+import math
+
 import numpy as np
 
 from shiftscope.metrics.base import Metric
@@ -8,31 +10,31 @@ MCC_TRUTH = Metric(
     "mcc_truth", "MCC, truth",
     "Codes of held-out pairs against the true concept shifts: mean absolute correlation after the best one-to-one "
     "matching; 1 means equal up to order and scale.",
-    "seed", higher_is_better=True,
+    "seed", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 MCC_OTHER_TRUTH = Metric(
     "mcc_truth_*", "MCC, truth", "As `mcc_truth`, against another truth of the dataset than its primary one.",
-    "seed", higher_is_better=True,
+    "seed", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 LINEAR_R2 = Metric(
     "linear_r2", "linear R²", "How well the true shifts are predicted linearly from the codes of held-out pairs.",
-    "seed", higher_is_better=True,
+    "seed", higher_is_better=True, limits=(-math.inf, 1),
 )  # fmt: skip
 MCC_SEEDS_DECODER = Metric(
     "mcc_seeds_decoder", "MCC, seeds",
     "Decoder directions of two training seeds against each other, over all pairs of seeds; consistency, not truth.",
-    "pair of seeds", higher_is_better=True,
+    "pair of seeds", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 MCC_SEEDS_CODES = Metric(
     "mcc_seeds_codes", "MCC, seeds (codes)", "Codes of held-out pairs of two training seeds against each other.",
-    "pair of seeds", higher_is_better=True,
+    "pair of seeds", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 
 MCC_SEEDS_REFERENCE = Metric(
     "mcc_seeds_reference", "MCC, seeds (up to reference)",
     "As `mcc_seeds_codes`, up to what a truth of one-hot values leaves arbitrary: with a code less than values in each "
     "block, as many codes as are missing count as found if the other seed's codes of the same block add up to them.",
-    "pair of seeds", higher_is_better=True,
+    "pair of seeds", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 
 

@@ -55,5 +55,5 @@ def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one sentence for the top of the report, empty if no SSAE was run."""
-    sentence = told(verdict(table), "recovers the concepts", "does not recover them")
+    sentence = told(verdict(table), "recovers the concepts", "does not recover the concepts")
     return sentence and f"On synthetic data, {sentence[0].lower()}{sentence[1:]}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from shiftscope import kinds
+from shiftscope.metrics.base import metric
 from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.tables.intervals import compare, summarise, units
 from shiftscope.vocabulary import CONTROLS, RECOMMENDED
@@ -170,7 +171,7 @@ def line(
     rival: str | None = None,
     others: pd.Series | None = None,
 ) -> dict[str, Any]:
-    """One row of a tidy table: `values` summarised, and the controls of `key`.
+    """One row of a tidy table: `values` summarised, within what the metric can be, and the controls of `key`.
 
     Args:
         key: values of `KEYS`.
@@ -180,13 +181,13 @@ def line(
         rival: the variant that it is compared with, seed by seed, and `others`, its values; None if not measured.
         others: see `rival`.
     """
-    found = summarise(values)
+    found, (least, most) = summarise(values), metric(key["metric"]).limits
     difference = compare(values, others) if others is not None else None
     return key | {
         "mean": found.mean,
         "sd": found.sd,
-        "low": found.low,
-        "high": found.high,
+        "low": None if found.low is None else max(found.low, least),
+        "high": None if found.high is None else min(found.high, most),
         "minimum": found.minimum,
         "n": found.n,
         "rival": rival if others is not None else None,
