@@ -5,11 +5,10 @@ def parts_for(name):
     return parts_of(catalogue.entry(name).PARTS)
 
 
-def modules_for(script, name):
-    """The code of an entry's job: an entry decides by the classes of the variants in its parts, not by their names."""
+def code_of_entry(name):
+    """An entry's own module, and the classes of the variants in its parts, by which it decides, not by their names."""
     shown = {variant for place in places_of(catalogue.entry(name).PARTS) for variant in every_variant(*place)}
-    shown -= set(STUDY.hidden_from(name))
-    return modules_of(script, kinds.module_of("tables", name), *classes_of(shown))
+    return [kinds.module_of("tables", name), *classes_of(shown - set(STUDY.hidden_from(name)))]
 
 
 def entry_slice(name):
@@ -20,7 +19,7 @@ def entry_slice(name):
 rule make_table:
     input:
         parts=lambda w: parts_for(w.table),
-        modules=lambda w: modules_for("make_table.py", w.table),
+        modules=lambda w: modules_of("make_table.py", *code_of_entry(w.table)),
     output:
         table=paths.TABLE + ".parquet",
         csv=paths.TABLE + ".csv",
@@ -44,7 +43,7 @@ rule make_table:
 rule make_figure:
     input:
         parts=lambda w: parts_for(w.figure),
-        modules=lambda w: modules_for("make_figure.py", w.figure),
+        modules=lambda w: modules_of("make_figure.py", *code_of_entry(w.figure)),
     output:
         figure=paths.FIGURE + ".svg",
         table=paths.FIGURE + ".parquet",
