@@ -130,9 +130,9 @@ def classes_of(variants):
 
 def parts_of(kind):
     """Metric parts of one kind, a key of `catalogue.NEEDS`; those of language models come with their untrained twins."""
-    if kind == "transfer":
-        return [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
     parts = [paths.PART.format(lm=lm, dataset=dataset) for lm, dataset in places_of(kind)]
+    if kind == "transfer":
+        parts += [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
     asked = STUDY.asked() if kind == "behaviour" else []
     return parts + [paths.BEHAVIOUR.format(lm=lm, dataset=dataset) for lm, dataset in asked]
 
@@ -140,7 +140,8 @@ def parts_of(kind):
 def places_of(kind):
     """Every (lm, dataset) of which there are metric parts of one kind, a key of `catalogue.NEEDS`."""
     if kind == "transfer":
-        return [(lm, dataset) for lm in STUDY.lms for both in STUDY.transfers(lm) for dataset in both]
+        moved = ((lm, dataset) for lm in STUDY.lms for both in STUDY.transfers(lm) for dataset in both)
+        return list(dict.fromkeys(moved))
     places = STUDY.needed_by("language" if kind == "behaviour" else kind)
     return [place for place in places if kind != "behaviour" or place[1] in STUDY.behaviour]
 

@@ -98,6 +98,7 @@ def render(
         recipes=verdicts.RECIPES,
         synthetic=SYNTHETIC,
         dead=DEAD_MEANING,
+        paper_run="paper" in _distinct(frames, "recipe"),
         published=any(section.published for section in sections),
         any_dead=any(row.dead for section in sections for group in section.groups for row in group.rows),
         glossary=_glossary(sections),

@@ -36,8 +36,8 @@ NEEDS = {
     "all": "a dataset under `synthetic` or `pairs`",
 }
 """What `PARTS` may be, and what the config must have for it. Further layers and mapped embeddings come with what they
-belong to, and only to the entries that ask for them; `known` are models that were trained here; `behaviour` comes with
-all other parts of its datasets; `all` is `synthetic` and `language`."""
+belong to, and only to the entries that ask for them; `known` are models that were trained here; `behaviour` and
+`transfer` come with all other parts of their datasets; `all` is `synthetic` and `language`."""
 
 
 class EntrySlice(Strict):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.steering import COSINE_PUBLISHED
 from shiftscope.tables import cosines
+from shiftscope.tables.tidy import with_errors
 from shiftscope.tables.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table, its datasets named `first → second`."""
     moved = metrics[metrics["dataset"] != metrics["eval_dataset"]]
     names = moved["dataset"] + " → " + moved["eval_dataset"]
-    return cosines.with_spread(moved.assign(dataset=names, eval_dataset=names), PUBLISHED)
+    table = cosines.with_spread(moved.assign(dataset=names, eval_dataset=names), PUBLISHED)
+    return with_errors(table, metrics, [name.partition(" → ")[0] for name in table["dataset"]])
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.truthfulness import MC1_ACCURACY, MC2, PERPLEXITY
 from shiftscope.tables.numbers import number
-from shiftscope.tables.tidy import assemble, variants_in_order
+from shiftscope.tables.tidy import assemble, variants_in_order, with_errors
 from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
         table = assemble(at_dose.assign(dose=float("nan")), METRICS, PUBLISHED)
         tables.append(table.assign(dose=float(dose)))
     found = pd.concat(tables, ignore_index=True)
+    found = with_errors(found, metrics, found["dataset"])
     keys = ["lm", "layer", "dataset", "codes"]
     names = variants_in_order(zip(found["variant"], found["kind"], strict=True))
     order = {name: place for place, name in enumerate(names)}

@@ -91,6 +91,13 @@ def errors_of(metrics: pd.DataFrame) -> dict[tuple, float]:
     return dict(rows[rows["control"] == ""].groupby(MODEL)["value"].mean())
 
 
+def with_errors(table: pd.DataFrame, metrics: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFrame:
+    """The tidy table with the errors of what was trained on `datasets`, one a row, where its own rows have none."""
+    errors, places = errors_of(metrics), table[MODEL].assign(dataset=list(datasets))
+    found = [errors.get(tuple(place)) for place in places.itertuples(index=False)]
+    return table.assign(error=[float("nan") if error is None else error for error in found])
+
+
 def assemble(metrics: pd.DataFrame, wanted: Sequence[Metric], published: Published) -> pd.DataFrame:
     """Summarise the wanted metrics of every dataset, code size and variant over its seeds.
 
