@@ -137,7 +137,7 @@ def test_the_matrix_has_a_status_for_all_that_a_claim_speaks_of(made):
     other = frames | {"table_g1": frames["table_a2"].assign(lm="other")}
     assert matrix(other, "table_a2")["ours"][:2] == ["not tested", "only without its control"]
     words = {value for name, value in vars(verdicts).items() if name.isupper() and isinstance(value, str)}
-    assert words - {verdicts.THIS_PROJECT, verdicts.SYNTHETIC} == set(MARKS)
+    assert words - {verdicts.THIS_PROJECT, verdicts.SYNTHETIC, verdicts.RECOMMENDED} == set(MARKS)
 
 
 def test_a_recipe_that_was_not_run_has_no_line(made):

@@ -24,7 +24,6 @@ from shiftscope.tables.verdicts import (
     of_metric,
     told,
 )
-from shiftscope.vocabulary import RECOMMENDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +68,7 @@ def _margins(rows: pd.DataFrame, here: pd.DataFrame) -> pd.DataFrame:
     """A variant by dataset at the main code size, and by how much it is above the best other variant without labels."""
     rows = rows.sort_values("codes").drop_duplicates("dataset")
     others = of_metric(here, MCC_TRUTH)
-    others = others[~others["labelled"] & ~others["variant"].isin([rows["variant"].iloc[0], RECOMMENDED])]
+    others = others[~others["labelled"] & (others["variant"] != rows["variant"].iloc[0])]
     best = others.sort_values("mean").drop_duplicates(["dataset", "codes"], keep="last")
     best = best[["dataset", "codes", "variant", "mean"]].rename(columns={"variant": "other", "mean": "best"})
     found = rows.merge(best, on=["dataset", "codes"])

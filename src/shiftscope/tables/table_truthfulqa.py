@@ -22,7 +22,6 @@ from shiftscope.tables.cosines import OTHER_PROCEDURE
 from shiftscope.tables.numbers import spoken
 from shiftscope.tables.tidy import assemble
 from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, judged, mostly, of_metric, scores, told
-from shiftscope.vocabulary import RECOMMENDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +104,7 @@ def _answers(here: pd.DataFrame, variant: str) -> str:
         return ""
     gain = float((rows["mean"] - rows["no_steering"]).mean())
     error = float(scores(here, MC2_GAIN_SE, variant)["mean"].mean())
-    others = of_metric(here[(here["recipe"] == "") & (here["variant"] != RECOMMENDED)], MC2_CHOSEN)
+    others = of_metric(here[here["recipe"] == ""], MC2_CHOSEN)
     means = others.groupby("variant", sort=False)["mean"].mean()
     beside = ", ".join(f"{name} {spoken(mean)}" for name, mean in means.items())
     clear = "more than two standard errors" if abs(gain) > 2 * error else "less than two standard errors"

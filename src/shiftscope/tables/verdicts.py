@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.tables.numbers import count, number, series
-from shiftscope.vocabulary import CONTROLS, SYNTHETIC
+from shiftscope.vocabulary import CONTROLS, RECOMMENDED, SYNTHETIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +112,9 @@ def judged(
 
 
 def _places(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Recipe, language model, and the rows of both and of the latter."""
+    """Recipe, language model, and the rows of both and of the latter, without what is recommended, which repeats others."""
     for lm in dict.fromkeys(table["lm"]):
-        here = table[table["lm"] == lm]
+        here = table[(table["lm"] == lm) & (table["variant"] != RECOMMENDED)]
         for recipe in RECIPES:
             yield recipe, lm, here[here["recipe"] == recipe], here
 
