@@ -11,19 +11,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import LINEAR_R2, MCC_SEEDS_CODES, MCC_TRUTH
-from shiftscope.tables.numbers import count, number, span
+from shiftscope.tables.numbers import span
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import IDENTIFIED, chance_matches, scores, status
+from shiftscope.tables.verdicts import IDENTIFIED, THIS_PROJECT, Found, Verdict, anywhere, judged, of_metric, told
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "T-2 · More concepts than dimensions: shifts against embeddings"
 CLAIM = "SSAE on shifts identifies the concepts that vary where a sparse autoencoder of embeddings cannot."
+SAID_BY = THIS_PROJECT
 PARTS = "crowded"
 METRICS = (MCC_TRUTH, MCC_SEEDS_CODES, LINEAR_R2)
 PUBLISHED: dict = {}
 SOURCE = "the talk makes the argument without numbers; the experiment is ours."
+EMPTY = "No dataset has more concepts than dimensions."
 OF_EMBEDDINGS = "l1_tied"
 
 
@@ -32,31 +34,31 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     return assemble(metrics, METRICS, PUBLISHED)
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where on every dataset SSAE's mean MCC is at least .95 and the autoencoder's of embeddings is not.
 
     Controls: permuted labels and random directions, if one scores as high on any dataset.
     """
-    shifts, embeddings = scores(table, MCC_TRUTH, "ssae"), scores(table, MCC_TRUTH, OF_EMBEDDINGS)
-    if shifts.empty or embeddings.empty:
-        return status({}, {}), f"SSAE and {OF_EMBEDDINGS} were not both run."
+    return judged(table, MCC_TRUTH, _found, SAID_BY, needs_rival=False)
+
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    embeddings = of_metric(here[here["kind"] == OF_EMBEDDINGS], MCC_TRUTH)
     best = embeddings.groupby("dataset")["mean"].max()
-    found = shifts.set_index("dataset")["mean"]
-    holds = bool((found >= IDENTIFIED).all() and (best < IDENTIFIED).all())
-    failed = sorted(found.index[found < IDENTIFIED])
-    exception = f" It falls short on {', '.join(failed)}." if failed else ""
-    return status({"ssae": holds}, {"ssae": chance_matches(shifts)}), (
-        f"ssae: MCC {span(found)} on {count(found.index.nunique(), 'dataset')}; {OF_EMBEDDINGS}, at its best code "
-        f"size, {span(best)}.{exception}"
+    rows = rows[rows["dataset"].isin(best.index)]
+    if rows.empty:
+        return None
+    failed = sorted(rows.loc[rows["mean"] < IDENTIFIED, "dataset"])
+    exception = f"; it falls short on {', '.join(failed)}" if failed else ""
+    return Found(
+        not failed and bool((best < IDENTIFIED).all()),
+        {control: anywhere(rows, control) for control in ("permuted_labels", "random_dictionary")},
+        f"MCC {span(rows['mean'])}; {OF_EMBEDDINGS}, at its best code size, {span(best)}{exception}",
     )
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This table in one clause for the top of the report, empty if one of the two was not run."""
-    shifts, embeddings = scores(table, MCC_TRUTH, "ssae"), scores(table, MCC_TRUTH, OF_EMBEDDINGS)
-    if shifts.empty or embeddings.empty:
-        return ""
-    return (
-        f"with more concepts than dimensions shifts tell what embeddings do not (MCC "
-        f"{number(shifts['mean'].mean(), 2)} against {number(embeddings['mean'].mean(), 2)})"
+    """This table in one sentence for the top of the report, empty if one of the two was not run."""
+    return told(
+        verdict(table), "tells of shifts what embeddings do not tell", "does not tell of shifts more than embeddings do"
     )

@@ -43,6 +43,12 @@ class Variant(Kind):
     """whether it needs pairs that are known to differ in one concept"""
     deterministic: ClassVar[bool] = False
     """whether no seed enters: it is then fitted once"""
+    recipe: ClassVar[Literal["paper", "ours", ""]] = ""
+    """whose recipe of the sparse shift autoencoder it is, which tables judge apart; empty if it is neither"""
+    without_sparsity: ClassVar[str] = ""
+    """the kind that is the same autoencoder without sparsity, its rival in tables"""
+    system: ClassVar[str] = ""
+    """the system of the source whose numbers stand beside it"""
 
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"

@@ -38,6 +38,8 @@ class MeanDifference(Labelled):
 
     folds: int = Field(3, ge=2, description="folds of the cross-validation, over each concept's pairs")
 
+    system = "mean_difference"
+
     def direction(self, shifts: np.ndarray) -> np.ndarray:
         """Their mean."""
         return shifts.mean(0)
