@@ -151,7 +151,7 @@ def vectors_wanted(pattern):
     return [
         pattern.format(lm=lm, dataset=dataset, variant=variant)
         for lm, dataset in STUDY.exported()
-        for variant in STUDY.vectors_of(lm, dataset)
+        for variant in STUDY.exports_of(lm, dataset)
     ]
 
 

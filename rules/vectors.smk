@@ -2,7 +2,7 @@
 
 
 def vectors_of(lm, dataset, pattern):
-    return expand(pattern, lm=lm, dataset=dataset, variant=STUDY.vectors_of(lm, dataset))
+    return expand(pattern, lm=lm, dataset=dataset, variant=STUDY.exports_of(lm, dataset))
 
 
 def vectors_slice(w, output):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from shiftscope.evaluation.base import read_trained
 from shiftscope.evaluation.parts import write_part
+from shiftscope.evaluation.recommendation import recommend, recommended_rows
 from shiftscope.evaluation.selection import chosen, selections, write_selections
 from shiftscope.evaluation.shift_models import evaluate
 from shiftscope.pair_embeddings import read_embeddings
@@ -16,8 +17,11 @@ def main(
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
     found = selections(data, trained)
-    write_part(part, evaluate(data, chosen(trained, found)))
-    write_selections(selection, found)
+    trained = chosen(trained, found)
+    best = recommend(trained)
+    rows = evaluate(data, trained)
+    write_part(part, rows + recommended_rows(rows, best))
+    write_selections(selection, found, [one.reasons for one in best])
 
 
 if __name__ == "__main__":

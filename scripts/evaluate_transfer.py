@@ -4,6 +4,7 @@ from pathlib import Path
 
 from shiftscope.evaluation.base import read_trained
 from shiftscope.evaluation.parts import write_part
+from shiftscope.evaluation.recommendation import recommend, recommended_rows
 from shiftscope.evaluation.selection import chosen, selections
 from shiftscope.evaluation.steering import TransferSlice, transfers
 from shiftscope.pair_embeddings import read_embeddings
@@ -25,7 +26,10 @@ def main(
     for one in data:
         models = trained[one.facts["dataset"]]
         trained[one.facts["dataset"]] = chosen(models, selections(one, models))
-    write_part(part, transfers(params.transfers, data, pairs, trained))
+    rows = transfers(params.transfers, data, pairs, trained)
+    for dataset, models in trained.items():
+        rows += recommended_rows([row for row in rows if row["dataset"] == dataset], recommend(models))
+    write_part(part, rows)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Export steering vectors of every variant: the setting chosen by UDR, its medoid seed, with names, scales and origin."""
+"""Export steering vectors of what is recommended and of every variant: the setting chosen by UDR, its medoid seed, with names, scales and origin."""
 
 from pathlib import Path
 
 from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.recommendation import recommend
 from shiftscope.evaluation.selection import chosen, selections
 from shiftscope.pair_embeddings import read_embeddings
 from shiftscope.steering.vectors import ExportSlice, export_vectors
+from shiftscope.vocabulary import RECOMMENDED
 from shiftscope.workflow.job import run
 
 
@@ -22,10 +24,13 @@ def main(
     """`vectors`, `others` and `about` are in the order of the variants."""
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
-    by_name = {one.facts["variant"]: one for one in chosen(trained, selections(data, trained))}
+    trained = chosen(trained, selections(data, trained))
+    by_name = {one.facts["variant"]: (one, "") for one in trained}
+    for best in recommend(trained):  # one, for all models have the main code size
+        by_name[RECOMMENDED] = best.one, best.reasons["why"]
     for variant, *files in zip(params.variants, vectors, others, about, strict=True):
-        one = by_name[variant]
-        export_vectors(data, one.facts, one.models, one.chosen, *files)
+        one, why = by_name[variant]
+        export_vectors(data, one.facts, one.models, one.chosen, *files, why)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "odd")
+"""of every file of embeddings, beside its truths"""
+
+
 class EmbeddingFacts(DatasetFacts):
     """The manifest of embeddings: that of the dataset, and what was read of it where."""
 
@@ -25,6 +29,8 @@ class EmbeddingFacts(DatasetFacts):
     layer: str | None
     dtype: str
     shape: list[int]
+    odd: int
+    """training pairs that are left out (of the first data seed)"""
     token: NotRequired[str]
     template: NotRequired[str]
     sha256: NotRequired[str]
@@ -36,7 +42,11 @@ class EmbeddingFacts(DatasetFacts):
 
 @dataclass(frozen=True)
 class PairEmbeddings:
-    """Embeddings of both texts of every pair, `[G, n, d]`, with split, group, concept, sign and truths of every pair."""
+    """Embeddings of both texts of every pair, `[G, n, d]`, with split, group, concept, sign and truths of every pair.
+
+    `text` `[2, n]` numbers the distinct texts: pairs with a number in common share that text; None: no two do. `odd`
+    `[G, n]` are the pairs that are left out of training (`shiftscope.odd_pairs`); None: none.
+    """
 
     embedding_0: np.ndarray
     embedding_1: np.ndarray
@@ -47,6 +57,8 @@ class PairEmbeddings:
     truths: dict[str, np.ndarray] = field(default_factory=dict)
     """the primary truth first"""
     facts: EmbeddingFacts = field(default_factory=dict)
+    text: np.ndarray | None = None
+    odd: np.ndarray | None = None
 
     @property
     def data_seeds(self) -> int:
@@ -98,7 +110,7 @@ def read_embeddings(path: Path, manifest: Path) -> PairEmbeddings:
             )
     truths = {name.removeprefix("truth."): array for name, array in arrays.items() if name.startswith("truth.")}
     data = PairEmbeddings(
-        **{name: arrays[name] for name in ("embedding_0", "embedding_1", "split", "group", "concept", "sign")},
+        **{name: arrays[name] for name in ARRAYS},
         truths={name: truths[name] for name in sorted(truths, key=lambda name: (name != facts["primary_truth"], name))},
         facts=facts,
     )
@@ -112,7 +124,7 @@ class TrainingPairs:
     """What a variant may see of one data set: training shifts `[n, d]` and, for supervised ones, single-concept labels.
 
     `concept[i]` is the index of the one concept that changes in pair i, -1 if several do or it is unknown; `sign[i]`
-    its direction.
+    its direction. `texts` `[n, 2]` numbers the texts before and after, so that pairs that share one are known; None: none do.
     """
 
     shifts: np.ndarray
@@ -121,6 +133,12 @@ class TrainingPairs:
     n_concepts: int
     before: np.ndarray | None = None
     """z `[n, d]`, for the few variants that read embeddings"""
+    texts: np.ndarray | None = None
+
+    def some(self, rows: np.ndarray) -> TrainingPairs:
+        """Those of the rows, numbers or bool `[n]`."""
+        parts = vars(self).items()
+        return TrainingPairs(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts})
 
 
 def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> TrainingPairs:
@@ -133,24 +151,31 @@ def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> Training
         return pairs
     if n > len(pairs.shifts):
         raise ShiftScopeError(f"n_pairs {n} is more than this dataset's {len(pairs.shifts)} training pairs: give fewer")
-    rows = np.sort(np.random.default_rng(data_seed).permutation(len(pairs.shifts))[:n])
-    parts = vars(pairs).items()
-    return TrainingPairs(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts})
+    return pairs.some(np.sort(np.random.default_rng(data_seed).permutation(len(pairs.shifts))[:n]))
 
 
 def training_pairs(data: PairEmbeddings, data_seed: int) -> TrainingPairs:
-    """The training split of one data seed."""
+    """The training split of one data seed, without its odd pairs."""
     rows = data.rows("train")
-    return TrainingPairs(
+    pairs = TrainingPairs(
         data.shifts(data_seed, "train"), data.concept[data_seed, rows], data.sign[data_seed, rows],
         len(data.facts["concepts"]), data.sides(data_seed, "train")[0],
+        None if data.text is None else data.text[:, rows].T,
     )  # fmt: skip
+    return pairs if data.odd is None or not data.odd.any() else pairs.some(~data.odd[data_seed, rows])
+
+
+def numbered(pairs: pyarrow.Table) -> np.ndarray:
+    """A number for every distinct text, `[2, n]`: equal texts have equal numbers."""
+    number: dict[str, int] = {}
+    sides = (pairs[name].to_pylist() for name in ("text_0", "text_1"))
+    return np.array([[number.setdefault(text, len(number)) for text in side] for side in sides], np.int64)
 
 
 def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.ndarray]:
     """The columns that pass from the pairs to their embeddings unchanged, with the axis G = 1 where the format has it.
 
-    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `truth.{name}` `[1, n, m]`.
+    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `text` `[2, n]`, `truth.{name}` `[1, n, m]`.
 
     Raises:
         ShiftScopeError: a split has an unknown name, or a truth has another width than the manifest says.
@@ -164,6 +189,7 @@ def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.n
         "group": np.array(pairs["group"].to_pylist(), np.int64),
         "concept": np.array([pairs["concept"].to_pylist()], np.int64),
         "sign": np.array([pairs["sign"].to_pylist()], np.int8),
+        "text": numbered(pairs),
     }
     for truth, columns in truths.items():
         values = pairs[f"truth.{truth}"].to_pylist()

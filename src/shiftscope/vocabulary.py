@@ -29,6 +29,7 @@ class DatasetFacts(TypedDict):
     n_varying: int | None
     max_changed: int | None
     split_unit: str
+    orientation: str
     concepts: list[str]
     truths: dict[str, list[str]]
     primary_truth: str | None

@@ -15,7 +15,14 @@ from shiftscope.activations.layers import (
     decoder_of,
     first_device,
 )
-from shiftscope.activations.tokens import batches_of_equal_length, context_length, fitting, tokenize, watched
+from shiftscope.activations.tokens import (
+    batches_of_equal_length,
+    context_length,
+    fitting,
+    tokenize,
+    tokens_after,
+    watched,
+)
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_tensors, write_tensors
 
@@ -80,6 +87,15 @@ def embed_layers(
     row_of = {text: row for row, text in enumerate(first)}
     order = [row_of[text] for text in texts]
     return {layer: values[order] for layer, values in rows.items()}
+
+
+def last_token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> np.ndarray:
+    """The id of the token at which every text is read, int64 `[n]`."""
+    distinct = list(dict.fromkeys(texts))
+    tokens = tokenizer(distinct)["input_ids"]
+    place = -1 - len(tokens_after(tokenizer))
+    last = dict(zip(distinct, (ids[place] for ids in tokens), strict=True))
+    return np.array([last[text] for text in texts], np.int64)
 
 
 def reader(model: "PreTrainedModel", layers: Sequence[str]) -> Callable[[list[list[int]]], dict[str, np.ndarray]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from shiftscope.activations.last_token import embed_layers
+from shiftscope.activations.last_token import embed_layers, last_token_ids
 from shiftscope.activations.layers import check_layers
 from shiftscope.activations.model import load
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
+from shiftscope.odd_pairs import odd_pairs, warning
 from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
-from shiftscope.vocabulary import DatasetFacts
+from shiftscope.vocabulary import SPLITS, DatasetFacts
+
+logger = logging.getLogger(__name__)
 
 
 class EmbedSlice(Strict):
@@ -56,10 +60,11 @@ def embed_pairs(
     check_layers(layers, about_lm["n_layers"])
     table = read_parquet(pairs)
     model, tokenizer = load(lm, asked.dtype, asked.device_map)
+    texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
     rows = embed_layers(
         model,
         tokenizer,
-        [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()],
+        texts,
         layers,
         batch_tokens=asked.batch_tokens,
         state=state,
@@ -67,11 +72,16 @@ def embed_pairs(
         name=lambda index: f"{pairs} row {index % len(table)}, text_{index // len(table)}",
     )
     common = labels(table, facts["truths"])
+    training, last = common["split"] == SPLITS.index("train"), last_token_ids(tokenizer, texts).reshape(2, -1)
     for layer, file, manifest in zip(layers, embeddings, manifests, strict=True):
         sides = {"embedding_0": rows[layer][None, : len(table)], "embedding_1": rows[layer][None, len(table) :]}
+        odd = odd_pairs(sides["embedding_1"][0] - sides["embedding_0"][0], training, last)
+        if said := warning(odd, sides["embedding_1"][0] - sides["embedding_0"][0], training):
+            logger.warning("%s", said)
+        sides["odd"] = odd.both[None]
         about = {
             "lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token,
-            "dtype": asked.dtype, "shape": list(sides["embedding_0"].shape),
+            "dtype": asked.dtype, "shape": list(sides["embedding_0"].shape), "odd": int(odd.both.sum()),
         }  # fmt: skip
         write_embeddings(file, manifest, common | sides, EmbeddingFacts(**(facts | about)), about)
     shutil.rmtree(state, ignore_errors=True)

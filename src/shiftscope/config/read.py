@@ -36,7 +36,7 @@ from shiftscope.config.sections import (
 )
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
-from shiftscope.vocabulary import UNTRAINED
+from shiftscope.vocabulary import RECOMMENDED, UNTRAINED
 
 
 def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any] | None = None) -> Study:
@@ -137,6 +137,8 @@ def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> KindEnt
             f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first, at most "
             f"{LONGEST_NAME} of them, and repeats nothing ten times"
         )
+    if section == "variants" and name == RECOMMENDED:
+        raise ShiftScopeError(f"{origin}: {place}: so is called what is chosen among variants: give it another name")
     model, also = _kind(section, name, raw, origin), own_keys(section)
     params = {key: value for key, value in raw.items() if key not in also}
     fields = {key: raw[key] for key in also & set(ENTRIES[section].model_fields) & set(raw)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, VariantEntry
 from shiftscope.kinds import Strict
-from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.vocabulary import MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.workflow.paths import AT, at_layer, lm_of
 
 
@@ -93,6 +93,11 @@ class Study(Strict):
         """Variants of which steering vectors can be exported: not those that are there for some tables alone."""
         return [name for name in self.variants_on(lm, dataset) if not self.variants[name].shown_in]
 
+    def exports_of(self, lm: str, dataset: str) -> list[str]:
+        """What steering vectors are exported of: what is recommended, if anything can be, and then every variant."""
+        names = self.vectors_of(lm, dataset)
+        return [RECOMMENDED] * any(self.variants[name].params.candidate for name in names) + names
+
     def exported(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose steering vectors are exported: of language models that somebody uses.
 
@@ -118,6 +123,8 @@ class Study(Strict):
         names = [name for name in names if name in (listed or [name])]
         if lm != SYNTHETIC:
             names = [name for name in names if name in (self.lm(lm).variants or [name])]
+        size = codes or self.codes(lm, dataset)[0]
+        names = [name for name in names if size <= (self.variants[name].params.most_codes or size)]
         if dataset in self.pairs and not entry.params.labelled:
             names = [name for name in names if not self.variants[name].params.supervised]
         if AT in lm:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from shiftscope.evaluation.base import Trained
+from shiftscope.evaluation.recommendation import Recommendation
 from shiftscope.files import canonical_json, write_json
 from shiftscope.metrics.sparsity import l1, reconstruction_error
 from shiftscope.metrics.udr import select
@@ -63,6 +64,6 @@ def chosen(trained: Iterable[Trained], found: Iterable[Selection]) -> list[Train
     return [one._replace(chosen=choices.get(key, 0)) for one, key in keys]
 
 
-def write_selections(path: Path, found: list[Selection]) -> None:
-    """Write the choices of one dataset on one language model."""
-    write_json(path, found)
+def write_selections(path: Path, found: list[Selection], recommended: list[Recommendation]) -> None:
+    """Write the choices of one dataset on one language model: settings of variants, and the variant that is recommended."""
+    write_json(path, {"settings": found, "recommended": recommended})

@@ -1,4 +1,8 @@
-"""How pairs are split by group and turned round, so that no group is on both sides and no bias absorbs the shift."""
+"""How pairs are split by group, so that no group is on both sides, and turned round.
+
+Pairs have a before and an after, and training sees it (`orientation: given`): it tells what all pairs share from noise.
+Held-out pairs are turned at random, for every method alike, so that no score comes from a constant.
+"""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -33,10 +37,7 @@ def held_out_groups(groups: Iterable[int], share: float, seed: int) -> set[int]:
 
 
 def turn_half(pairs: Sequence[Pair], steering: str | None, seed: int, stream: str) -> list[Pair]:
-    """Turn a random half of the pairs round, half of those of each single concept; `stream` names the draw.
-
-    With a constant orientation and one concept the decoder bias absorbs the shift, and nothing is left to encode.
-    """
+    """Turn a random half of the pairs round, half of those of each single concept; `stream` names the draw."""
     generator = random.Random(f"orientation {stream} {seed}")
     places: dict[int, list[int]] = {}
     for place, pair in enumerate(pairs):
@@ -60,7 +61,8 @@ def split_by_group(
 ) -> dict[str, list[Pair]]:
     """Split the pairs by their groups: `train`, `test` (held out) and `single` (held out, one concept changes).
 
-    `pairs` holds each pair once. Train and test pairs are turned at random, or stand both ways if `both_ways`.
+    `pairs` holds each pair once, and so do training pairs, unless their orientation is to be random. Pairs that are
+    turned at random stand both ways instead if `both_ways`.
     """
     held_out = held_out_groups((pair.group for pair in pairs), dataset.held_out, dataset.seed)
     sides = {
@@ -69,6 +71,8 @@ def split_by_group(
     }
     single = in_named_direction(sides["test"], steering)
     for name, side in sides.items():
+        if name == "train" and dataset.orientation == "given":
+            continue
         if both_ways:
             sides[name] = [way for pair in side for way in (pair, pair.turned())]
         else:

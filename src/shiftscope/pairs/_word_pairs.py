@@ -21,7 +21,7 @@ class WordPairs(PairDataset):
     forms: ClassVar[tuple[tuple[str | int, ...], ...]]
     """each column of the word list, and the concepts' values in it"""
     every_pair: ClassVar[bool] = False
-    """whether each form is paired with each other, both ways; else the first with each other, turned at random"""
+    """whether each form is paired with each other; else the first with each other"""
 
     template: str = 'The word "{text}"'
 
@@ -38,7 +38,7 @@ class WordPairs(PairDataset):
             both = combinations(forms, 2) if self.every_pair else ((forms[0], other) for other in forms[1:])
             pairs += [_pair(first, second, group) for first, second in both]
         splits = split_by_group(pairs, self, "concepts", both_ways=self.every_pair)
-        return Pairs(splits, self.template, "word", {"concepts": list(self.concepts)}, "concepts")
+        return Pairs(splits, self.template, "word", {"concepts": list(self.concepts)}, "concepts", self.orientation)
 
 
 def _pair(first: tuple[str, tuple[int, ...]], second: tuple[str, tuple[int, ...]], group: int) -> Pair:

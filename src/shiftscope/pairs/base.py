@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Formatter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -20,6 +20,7 @@ from shiftscope.files import atomic, sha256_of, write_json, write_text
 from shiftscope.kinds import Kind, Strict
 from shiftscope.vocabulary import SPLITS, DatasetFacts
 
+Orientation = Literal["given", "random"]
 SHOWN = 200  # characters of a rejected text: enough to find it, too few to copy an over-long file
 
 
@@ -39,6 +40,9 @@ class PairDataset(Kind):
     template: str
     seed: int = Field(0, ge=0)
     held_out: float = Field(0.4, gt=0, lt=1)
+    orientation: Orientation = Field(
+        "given", description="training pairs as they stand, before and after (given), or turned at random (random)"
+    )
 
     @abstractmethod
     def build(self) -> Pairs:
@@ -144,6 +148,8 @@ class Pairs:
     split_unit: str
     truths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     steering: str | None = None
+    orientation: Orientation = "given"
+    """how training pairs are turned; held-out ones always are at random"""
     rejected: Sequence[Rejected] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -188,6 +194,7 @@ def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Pa
         "max_changed": built.max_changed,
         "template": built.template,
         "split_unit": built.split_unit,
+        "orientation": built.orientation,
         "concepts": built.concepts,
         "truths": {name: list(columns) for name, columns in built.truths.items()},
         "primary_truth": next(iter(built.truths), None),

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.pairs._split import held_out_groups, in_named_direction, shuffled, turn_half
-from shiftscope.pairs.base import Pair, PairDataset, Pairs
+from shiftscope.pairs.base import Orientation, Pair, PairDataset, Pairs
 from shiftscope.word_lists import read_words
 
 ATTRIBUTES = ("color", "shape", "object")
@@ -91,6 +91,7 @@ class Cat1353(PairDataset):
     template: str = "The color is {color}, the shape is {shape}, the object is a {object}. In one word:"
     held_out: float = Field(0.3, gt=0, lt=1)
     n_pairs: int = Field(6000, ge=12)
+    orientation: Orientation = Field("random", description="random, for no combination comes before another")
 
     def build(self) -> Pairs:
         """Sampled pairs of phrases, and every held-out pair that differs in one attribute.
@@ -110,7 +111,8 @@ class Cat1353(PairDataset):
         for split, n_pairs in (("train", self.n_pairs - n_test), ("test", n_test)):
             chosen = sample(phrases, sides[split], n_pairs, random.Random(f"pairs {split} {self.seed}"))
             pairs = [phrases.pair(*two) for two in chosen]
-            splits[split] = turn_half(pairs, "contrast", self.seed, split)
+            as_given = split == "train" and self.orientation == "given"
+            splits[split] = pairs if as_given else turn_half(pairs, "contrast", self.seed, split)
         near = (phrases.pair(*two) for two in combinations(sides["test"], 2) if phrases.changed(*two) == 1)
         splits["single"] = in_named_direction(near, "contrast")
-        return Pairs(splits, self.template, "combination", phrases.truths(), "contrast")
+        return Pairs(splits, self.template, "combination", phrases.truths(), "contrast", self.orientation)

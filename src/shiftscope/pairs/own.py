@@ -95,7 +95,7 @@ def _split(usable: list[FileRow], rejected: list[Rejected], params: Own) -> Pair
         _warn_of_shared_texts(splits["train"], splits["test"], params)
     truths = {"concepts": list(params.concepts)} if params.concepts else {}
     unit = params.group or "rows that share a text"
-    return Pairs(splits, params.template, unit, truths, steering, rejected)
+    return Pairs(splits, params.template, unit, truths, steering, params.orientation, rejected)
 
 
 def _check_columns(table: Table, params: Own) -> None:

@@ -82,8 +82,9 @@ class Truthfulqa11(QuestionDataset):
         splits = split_by_group(pairs, self, "concepts")
         facts = {"choice": self.choice, "questions": len(questions), "pairs_per_question": self.pairs_per_question}
         return Pairs(
-            splits, self.template, "question", {"concepts": list(self.concept_names())}, "concepts", rejected, facts
-        )
+            splits, self.template, "question", {"concepts": list(self.concept_names())}, "concepts", self.orientation,
+            rejected, facts,
+        )  # fmt: skip
 
     def read_questions(self) -> tuple[list[Question], list[Rejected]]:
         """The usable questions of the file, and every question or answer that was left out, with its number from 1.

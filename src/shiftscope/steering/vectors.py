@@ -1,7 +1,7 @@
 """Steering vectors as a file that any tool can open: one named vector `[d]` per concept, ready to be added."""
 
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -12,9 +12,16 @@ from shiftscope.kinds import Strict
 from shiftscope.metrics.correlation import signed_correlation
 from shiftscope.metrics.udr import agreements, medoid, udr_of
 from shiftscope.models import BlockFacts, Model
-from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.pair_embeddings import PairEmbeddings, training_pairs
 from shiftscope.variants.base import Arrays, Variant, codes_of
+from shiftscope.variants.shared import Shared, groups, significance
 
+SHARED = "shared"
+"""the name of the vector of what all pairs share"""
+FLIPS, SIGNIFICANT = 999, 0.01
+"""flips of signs in the test of whether they share anything, and the largest p-value at which they do"""
+HARDLY = 0.02
+"""a code whose typical length is a smaller share of the median shift is dead"""
 NAMED = 0.5
 """a code takes a concept's name if its correlation with it on held-out pairs is at least this"""
 
@@ -44,18 +51,28 @@ class VectorFacts(TypedDict):
     names: list[str]
     scales: dict[str, float]
     correlations: dict[str, float]
+    pairs: dict[str, int]
+    forward: dict[str, float]
+    recommended: NotRequired[str]
     sha256: NotRequired[str]
     others_sha256: NotRequired[str]
 
 
 def export_vectors(
-    data: PairEmbeddings, facts: BlockFacts, models: list[Model], setting: int, vectors: Path, others: Path, about: Path
+    data: PairEmbeddings,
+    facts: BlockFacts,
+    models: list[Model],
+    setting: int,
+    vectors: Path,
+    others: Path,
+    about: Path,
+    why: str = "",
 ) -> None:
     """Write the medoid seed of a setting (the one that UDR chose) to `vectors`, and its other seeds to `others`, names prefixed `seed_3.`.
 
     A vector is a unit decoder direction times its scale, the typical length of the shift along it, so that adding it
     once to an activation makes one typical shift. Metadata, which `about` repeats: names, scales, layer, and where the
-    vectors come from.
+    vectors come from. Of the variant that is recommended, for a reason `why`, what all pairs share is exported first.
     """
     variant = kinds.load("variants", facts["kind"])
     models = sorted((model for model in models if model.setting == setting), key=lambda model: model[:3])
@@ -77,9 +94,12 @@ def export_vectors(
     }
     by_seed = {model.seed: named_vectors(data, variant, model.arrays) for model in chosen}
     best = by_seed.pop(central)
-    metadata = VectorFacts(**origin, **described(best), seed=central)
-    write_tensors(vectors, {name: vector for name, vector, _ in best}, metadata)
-    rest = {f"seed_{seed}.{name}": vector for seed, found in by_seed.items() for name, vector, _ in found}
+    if why and facts["codes"] > 1 and data.facts["orientation"] == "given":
+        shared = shared_vector(data)
+        best = [*([shared] if shared and SHARED not in [one.name for one in best] else []), *best]
+    metadata = VectorFacts(**origin, **described(best), seed=central) | ({"recommended": why} if why else {})
+    write_tensors(vectors, {one.name: one.vector for one in best}, metadata)
+    rest = {f"seed_{seed}.{one.name}": one.vector for seed, found in by_seed.items() for one in found}
     write_tensors(others, rest, origin | {"seeds": sorted(by_seed)})
     write_json(about, metadata | {"sha256": sha256_of(vectors), "others_sha256": sha256_of(others)})
 
@@ -94,47 +114,107 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
     return read_tensors(path)[0]
 
 
-def described(found: list[tuple[str, np.ndarray, float | None]]) -> dict[str, Any]:
-    """Names, scales (norms) and the correlation behind each name, for the metadata."""
+class Vector(NamedTuple):
+    """One exported vector `[d]`, and what it rests on."""
+
+    name: str
+    vector: np.ndarray
+    correlation: float | None
+    """of its code with the concept that it is named after, on held-out pairs"""
+    pairs: int
+    """training pairs that carry it"""
+    forward: float
+    """the share of these whose shift goes its way"""
+
+
+def described(found: list[Vector]) -> dict[str, Any]:
+    """Names, scales (norms), the correlation behind each name and the pairs behind each vector, for the metadata."""
     return {
-        "names": [name for name, _, _ in found],
-        "scales": {name: float(np.linalg.norm(vector)) for name, vector, _ in found},
-        "correlations": {name: value for name, _, value in found if value is not None},
+        "names": [one.name for one in found],
+        "scales": {one.name: float(np.linalg.norm(one.vector)) for one in found},
+        "correlations": {one.name: one.correlation for one in found if one.correlation is not None},
+        "pairs": {one.name: one.pairs for one in found},
+        "forward": {one.name: one.forward for one in found},
     }
 
 
-def named_vectors(
-    data: PairEmbeddings, variant: type[Variant], arrays: Arrays
-) -> list[tuple[str, np.ndarray, float | None]]:
-    """`(name, vector [d], correlation)` of every live code.
+def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) -> list[Vector]:
+    """The vector of every live code that some training pairs carry.
 
     A code takes the name and the sign of the true concept that it follows best on held-out pairs, if it does and the
-    truth is known; else it is called `code_{index}` and its sign is arbitrary, as identifiability has it.
+    truth is known. Else it is called `code_{index}` (that of `shared`: so), and goes where most pairs that carry it go, from their first text to
+    their second; of pairs that were turned at random its sign is arbitrary, as identifiability has it.
     """
-    codes = codes_of(variant, arrays, *data.sides(0, "test"))
-    typical = lengths(variant, arrays, *data.sides(0, "train"))
-    names = concept_names(data, codes)
+    names = concept_names(data, codes_of(variant, arrays, *data.sides(0, "test")))
+    used = {one.code: one for one in usages(variant, arrays, *_training_sides(data))}
     found = []
     for index in np.flatnonzero(arrays["alive"]):
-        name, correlation = names.get(int(index), (f"code_{index}", None))
-        sign = -1.0 if correlation is not None and correlation < 0 else 1.0
-        vector = (arrays["decoder"][index] * sign * typical[index]).astype(np.float32)
-        found.append((name, vector, None if correlation is None else abs(correlation)))
+        if index not in used:
+            continue
+        usage = used[index]
+        name, correlation = names.get(int(index), (SHARED if variant is Shared else f"code_{index}", None))
+        sign = np.sign(correlation) if correlation else (1.0 if usage.forward >= 0.5 else -1.0)
+        forward = usage.forward if sign > 0 else 1 - usage.forward
+        vector = (arrays["decoder"][index] * sign * usage.length).astype(np.float32)
+        found.append(Vector(name, vector, correlation and abs(correlation), usage.pairs, forward))
     return found
 
 
-def lengths(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How far a typical shift goes along each direction, in the units of the embeddings, `[k]`.
+def shared_vector(data: PairEmbeddings) -> Vector | None:
+    """The mean shift of the training pairs, as long as their median projection on it; None if they share none.
 
-    The mean length of a code weighted by its energy, Σ|c|³ / Σc²: samples that do not use the code do not count,
-    however rare it is. A variant that scales or normalises shifts first has codes in units of its own.
+    That they do is tested by flipping signs (`shiftscope.variants.shared`).
     """
-    shifts = after - before
+    pairs = training_pairs(data, 0)
+    shifts = pairs.shifts.astype(np.float64)
+    if significance(shifts, groups(pairs), FLIPS) > SIGNIFICANT:
+        return None
+    mean = shifts.mean(0)
+    projections = shifts @ mean / np.linalg.norm(mean)
+    vector = (mean / np.linalg.norm(mean) * np.median(projections)).astype(np.float32)
+    return Vector(SHARED, vector, None, len(shifts), float((projections > 0).mean()))
+
+
+class Usage(NamedTuple):
+    """How training pairs use a code: how many carry it, the share whose code is positive, and the length of its vector."""
+
+    code: int
+    pairs: int
+    forward: float
+    length: float
+
+
+def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> list[Usage]:
+    """How pairs of embeddings `[n, d]` use each code that is not dead.
+
+    A pair carries a code that is at least half as large as is typical of it, the mean of |c| weighted by its energy. The
+    length is the median, over pairs that carry it, of the shift's own projection on the unit direction, turned as the code
+    says: so adding the vector once makes one typical shift, whatever units codes have, and a few odd pairs do not matter. A
+    code whose shifts are hardly any share of the typical shift, or go against its direction, has no vector.
+    """
+    shifts = (after - before).astype(np.float64)
     goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
     unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
-    codes = np.abs(codes_of(variant, arrays, before, after).astype(np.float64)) * unit[:, None]
-    energy = np.square(codes).sum(0)
-    return (codes**3).sum(0) / np.where(energy > 0, energy, 1.0)
+    codes = codes_of(variant, arrays, before, after).astype(np.float64) * unit[:, None]
+    typical_shift = np.median(np.linalg.norm(shifts, axis=1))
+    projections = shifts @ arrays["decoder"].T.astype(np.float64)
+    found = []
+    for index, (code, projection) in enumerate(zip(codes.T, projections.T, strict=True)):
+        energy = np.square(code).sum()
+        typical = (np.abs(code) ** 3).sum() / energy if energy > 0 else 0.0
+        if typical <= HARDLY * typical_shift:
+            continue
+        carries = np.abs(code) >= typical / 2
+        length = float(np.median(projection[carries] * np.sign(code[carries])))
+        if length > 0:
+            found.append(Usage(index, int(carries.sum()), float((code[carries] > 0).mean()), length))
+    return found
+
+
+def _training_sides(data: PairEmbeddings) -> tuple[np.ndarray, np.ndarray]:
+    """z and z̃ of the pairs that were trained on, `[n, d]` each."""
+    pairs = training_pairs(data, 0)
+    return pairs.before, pairs.before + pairs.shifts
 
 
 def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:

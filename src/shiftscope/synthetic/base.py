@@ -82,6 +82,8 @@ def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifes
     """Draw all data seeds of a law and write them as embeddings of the language model `synthetic`."""
     import numpy as np
 
+    from shiftscope.odd_pairs import odd_pairs
+
     samples = [law.sample(data_seed) for data_seed in range(law.data_seeds)]
     shift = np.stack([sample.shift for sample in samples])
     alone = (shift != 0).sum(2) == 1
@@ -95,13 +97,17 @@ def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifes
         "group": np.arange(shift.shape[1], dtype=np.int64),
         "concept": np.where(alone, (shift != 0).argmax(2), -1).astype(np.int64),
         "sign": np.where(alone, np.sign(shift.sum(2)), 0).astype(np.int8),
+        "text": np.arange(2 * shift.shape[1], dtype=np.int64).reshape(2, -1),  # no two pairs share a text
     }
+    training = arrays["split"] == SPLITS.index("train")
+    shifts = arrays["embedding_1"] - arrays["embedding_0"]
+    arrays["odd"] = np.stack([odd_pairs(one, training).both for one in shifts])
     names = [f"concept_{index}" for index in range(law.n_varying)]
     facts: EmbeddingFacts = {
         "lm": SYNTHETIC, "untrained_of": None, "layer": None, "dataset": dataset, "kind": kind,
-        "n_varying": law.n_varying, "max_changed": law.max_changed, "split_unit": "pair", "concepts": names,
+        "n_varying": law.n_varying, "max_changed": law.max_changed, "split_unit": "pair", "orientation": "given", "concepts": names,
         "truths": {"shift": names}, "primary_truth": "shift", "counts": counts, "rejected": 0,
         "assumptions": law.assumptions()._asdict(), "law": law.model_dump(mode="json"),
-        "shape": list(arrays["embedding_0"].shape), "dtype": "float32",
+        "shape": list(arrays["embedding_0"].shape), "dtype": "float32", "odd": int(arrays["odd"][0].sum()),
     }  # fmt: skip
     write_embeddings(embeddings, manifest, arrays, facts, {})

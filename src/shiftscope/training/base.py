@@ -4,6 +4,7 @@ import importlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,8 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.kinds import Strict
 from shiftscope.models import BlockFacts, Model, Replica, alive, write_models
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs
-from shiftscope.variants.base import Arrays, Variant, codes_of
-
-Facts = dict[str, float | None]
-"""what is known of a replica's training: reconstruction, sparsity, violation, multiplier"""
+from shiftscope.training.held_out import MOST_CODES, gains
+from shiftscope.variants.base import Arrays, Constrained, Facts, Variant, codes_of
 
 
 class VariantSlice(Strict):
@@ -107,13 +106,29 @@ def train(
     found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(
         settings, replicas, pairs, n_codes, state, checkpoint_seconds
     )
+    told = _told(settings, pairs, n_codes, data, module, checkpoint_seconds)
     models = []
     for replica in replicas:
         arrays, facts = found[replica]
         _check_finite(replica, arrays)
         codes = codes_of(type(settings[0]), arrays, *data.sides(replica.data_seed, "train"))
+        facts = facts | told.get(replica[:2], {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models
+
+
+def _told(
+    settings: Sequence[Variant], pairs: dict, n_codes: int, data: PairEmbeddings, module: ModuleType, seconds: float
+) -> dict[tuple[int, int], Facts]:
+    """The held-out gain of what may be recommended; closed forms tell their own, and controls need none."""
+    control = data.facts.get("untrained_of") or data.facts.get("map")
+    if not isinstance(settings[0], Constrained) or not settings[0].candidate or control or n_codes > MOST_CODES:
+        return {}
+
+    def again(replicas: Sequence[Replica], parts: dict) -> dict[Replica, tuple[Arrays, Facts]]:
+        return module.train_replicas(settings, replicas, parts, n_codes, None, seconds)
+
+    return gains(settings, {key: given for key, given in pairs.items() if settings[key[0]].n_pairs is None}, again)
 
 
 def _check_finite(replica: Replica, arrays: Arrays) -> None:

@@ -7,8 +7,7 @@ from tqdm import tqdm
 
 from shiftscope.models import Replica
 from shiftscope.pair_embeddings import TrainingPairs
-from shiftscope.training.base import Facts
-from shiftscope.variants.base import Arrays, ClosedForm
+from shiftscope.variants.base import Arrays, ClosedForm, Facts
 
 
 def train_replicas(
@@ -19,9 +18,13 @@ def train_replicas(
     state: Path | None,
     checkpoint_seconds: float,
 ) -> dict[Replica, tuple[Arrays, Facts]]:
-    """Fit every replica; each takes too little time for checkpoints, and there are no facts of training to tell.
+    """Fit every replica, those of one setting and data seed together; each takes too little time for checkpoints.
 
     Arguments as in `shiftscope.training.base.train`, but for `pairs`, which are by setting and data seed.
     """
-    bar = tqdm(replicas, desc="fit", unit="model", leave=False)
-    return {replica: (settings[replica.setting].fit(pairs[replica[:2]], n_codes, replica.seed), {}) for replica in bar}
+    found: dict[Replica, tuple[Arrays, Facts]] = {}
+    for (setting, data_seed), given in tqdm(pairs.items(), desc="fit", unit="setting", leave=False):
+        members = [replica for replica in replicas if replica[:2] == (setting, data_seed)]
+        models = settings[setting].fit_seeds(given, n_codes, [replica.seed for replica in members])
+        found |= dict(zip(members, models, strict=True))
+    return found

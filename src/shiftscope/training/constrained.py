@@ -23,9 +23,8 @@ from tqdm import tqdm
 from shiftscope.files import atomic, canonical_json
 from shiftscope.models import Replica
 from shiftscope.pair_embeddings import TrainingPairs
-from shiftscope.training.base import Facts
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
-from shiftscope.variants.base import Arrays, Constrained, Prepared
+from shiftscope.variants.base import Arrays, Constrained, Facts, Prepared
 
 logger = logging.getLogger(__name__)
 

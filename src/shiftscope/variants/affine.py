@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Affine(Ssae):
     """`ssae` without its objective."""
 
+    candidate = False
     recipe = ""
     without_sparsity = ""
     system = "affine"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, "np.ndarray"]
 Tensors = dict[str, "torch.Tensor"]
+Facts = dict[str, float | None]
+"""what is known of a model's training (docs/file-formats.md)"""
 
 
 WAYS = ("closed_form", "constrained")
@@ -47,6 +49,10 @@ class Variant(Kind):
     """whose recipe of the sparse shift autoencoder it is, which tables judge apart; empty if it is neither"""
     without_sparsity: ClassVar[str] = ""
     """the kind that is the same autoencoder without sparsity, its rival in tables"""
+    candidate: ClassVar[bool] = False
+    """whether it may be recommended, by a choice between variants that uses no label"""
+    most_codes: ClassVar[int | None] = None
+    """with more codes it does not apply, and is not trained"""
     system: ClassVar[str] = ""
     """the system of the source whose numbers stand beside it"""
 
@@ -79,6 +85,10 @@ class ClosedForm(Variant):
     @abstractmethod
     def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
         """Arrays of one model: `decoder` `[k, d]` and what `encode` wants."""
+
+    def fit_seeds(self, pairs: TrainingPairs, n_codes: int, seeds: list[int]) -> list[tuple[Arrays, Facts]]:
+        """A model per seed and what is known of it; for a variant that shares work between seeds, or has facts to tell."""
+        return [(self.fit(pairs, n_codes, seed), {}) for seed in seeds]
 
 
 class Prepared(NamedTuple):

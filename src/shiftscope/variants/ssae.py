@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from shiftscope.variants._starts import starts
 from shiftscope.variants.base import Arrays, Constrained, Loss, Prepared, Tensors, linear_model, unit_rows
 
 if TYPE_CHECKING:
@@ -28,13 +29,11 @@ if TYPE_CHECKING:
     from shiftscope.pair_embeddings import TrainingPairs
     from shiftscope.variants._whitening import Whitening
 
-MOST_STARTS = 32
-"""most codes over which a replica's initialisations are spread: with more, one that went astray matters little"""
-
 
 class Ssae(Constrained):
     """Hyperparameters of `ssae`; only `shrinkage` depends on the data, and UDR can choose it."""
 
+    candidate = True
     varying = ("shrinkage", "slack")
     optimiser = "adam"
     decay = 0.5
@@ -60,7 +59,7 @@ class Ssae(Constrained):
 
     def starts(self, n_codes: int) -> int:
         """`n_init`, fewer where codes are many."""
-        return max(1, min(self.n_init, MOST_STARTS // n_codes))
+        return starts(self.n_init, n_codes)
 
     def prepare(self, pairs: TrainingPairs, n_codes: int) -> Prepared:
         """Whitened shifts, and the error τ that is allowed on them."""

@@ -1,0 +1,106 @@
+"""Which variant is recommended on a dataset of a language model: a choice that uses no label.
+
+With one code: `shared`, if pairs share a shift at all (its sign-flip test), for no sparsity can help where one concept changes
+in every pair. Else the variant that explains held-out training pairs best, by its gain over a Gaussian (a closed form's own,
+or `shiftscope.training.held_out`). Where none is measured, the first of the config that applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from shiftscope.evaluation.base import Row, Trained
+from shiftscope.vocabulary import RECOMMENDED
+
+SIGNIFICANT = 0.01
+"""largest p-value of the sign-flip test at which pairs are said to share a shift"""
+
+
+class Candidate(TypedDict):
+    """What is known of one candidate without labels, means over data seeds; None: not measured."""
+
+    variant: str
+    gain: float | None
+    gain_error: float | None
+    p_shared: float | None
+
+
+class Recommendation(TypedDict):
+    """What is recommended at one code size, and why (docs/file-formats.md)."""
+
+    codes: int
+    recommended: str
+    why: str
+    candidates: list[Candidate]
+
+
+class Recommended(NamedTuple):
+    """The variant at one code size, and the reasons."""
+
+    one: Trained
+    reasons: Recommendation
+
+
+def recommend(trained: Iterable[Trained]) -> list[Recommended]:
+    """The recommended variant at every code size at which there is a candidate; `trained` have their chosen settings.
+
+    The first variant of a kind stands for it; one that is trained on fewer pairs is a point of a curve and no candidate.
+    """
+    by_codes: dict[int, dict[str, Trained]] = {}
+    for one in trained:
+        if one.variant.candidate and not one.settings[one.chosen].get("n_pairs"):
+            by_codes.setdefault(one.n_codes, {}).setdefault(one.facts["kind"], one)
+    found = []
+    for codes, those in sorted(by_codes.items()):
+        candidates = {one.facts["variant"]: (one, _candidate(one)) for one in those.values()}
+        name, why = _choice([facts for _, facts in candidates.values()])
+        reasons = Recommendation(
+            codes=codes, recommended=name, why=why, candidates=[facts for _, facts in candidates.values()]
+        )
+        found.append(Recommended(candidates[name][0], reasons))
+    return found
+
+
+def _candidate(one: Trained) -> Candidate:
+    facts = [model.facts for model in one.models if model.setting == one.chosen]
+
+    def mean(name: str) -> float | None:
+        values = [each[name] for each in facts if each.get(name) is not None]
+        return float(np.mean(values)) if values else None
+
+    return Candidate(
+        variant=one.facts["variant"], gain=mean("gain"), gain_error=mean("gain_error"), p_shared=mean("p_shared")
+    )
+
+
+def _choice(candidates: list[Candidate]) -> tuple[str, str]:
+    tested = [one for one in candidates if one["p_shared"] is not None]
+    for one in tested:
+        if one["p_shared"] <= SIGNIFICANT:
+            return one["variant"], (
+                f"all pairs share a shift (sign flips: p = {one['p_shared']:.2g}), and with one code no sparsity can tell "
+                "more of it"
+            )
+    others = [one for one in candidates if one not in tested] or candidates
+    measured = [one for one in others if one["gain"] is not None]
+    if not measured:
+        return others[0]["variant"], "the first of the config that applies; no held-out gain was measured"
+    best = max(measured, key=lambda one: one["gain"])
+    rest = ", ".join(f"{one['variant']} {one['gain']:.2f}" for one in measured if one is not best)
+    why = f"explains held-out pairs better than a Gaussian by {best['gain']:.2f} ± {best['gain_error']:.2f} nats"
+    if best["gain"] <= 2 * best["gain_error"]:
+        why += ", which is within noise: no structure beyond a Gaussian was found"
+    return best["variant"], why + (f" ({rest})" if rest else "")
+
+
+def recommended_rows(rows: list[Row], found: list[Recommended]) -> list[Row]:
+    """The rows of what is recommended once more, under its own name; no controls, which stand beside any row."""
+    names = {(each.one.facts["variant"], each.reasons["codes"]) for each in found}
+    return [
+        row | {"variant": RECOMMENDED}
+        for row in rows
+        if row["selected"] and (row["variant"], row.get("codes")) in names
+    ]

@@ -1,0 +1,193 @@
+"""Texts as states of a few concepts: which texts pairs share, and the mixture that explains their shifts.
+
+A text's embedding is z = m + s D + e: what it shares with the texts that it is paired with, the states s ∈ {-1, 0, 1}^k of
+its concepts relative to the first of these, and noise e of its own. So the shift of a pair is c D + e' - e with c the
+difference of two states, and the noise of a text is in every pair that has it: pairs that share texts tell more together
+than alone, and codes around a circle of pairs add up to zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_STATES = 20_000
+"""joint states of the texts of a component that are enumerated; with more of them, its pairs stand alone"""
+
+
+class Family(NamedTuple):
+    """Components of texts whose pairs link them alike. Shifts and states are decorrelated: the noise of rows is independent.
+
+    `shifts` `[g, t, d]` and `states` `[q, t, k]` are of the t texts other than the component's first, relative to it;
+    `codes` `[q, e]` numbers the pattern of each of its e pairs, `rows` `[g, e]` the pairs.
+    """
+
+    shifts: np.ndarray
+    states: np.ndarray
+    codes: np.ndarray
+    rows: np.ndarray
+
+    def some(self, which: np.ndarray) -> Family:
+        """The components `which`, bool `[g]`."""
+        return self._replace(shifts=self.shifts[which], rows=self.rows[which])
+
+
+def patterns(n_codes: int) -> np.ndarray:
+    """All codes of a pair `[3^k - 1, k]`: every concept falls, stays or rises, and one at least does not stay."""
+    return np.array([code for code in itertools.product((-1, 0, 1), repeat=n_codes) if any(code)], float)
+
+
+def components(texts: np.ndarray) -> np.ndarray:
+    """The component of every pair `[n]`: pairs that share a text, even through others, are of one; `texts` `[n, 2]`."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first, second = np.unique(texts, return_inverse=True)[1].reshape(-1, 2).T
+    size = max(first.max(), second.max()) + 1
+    return connected_components(coo_array((np.ones(len(first)), (first, second)), shape=(size, size)), directed=False)[
+        1
+    ][first]
+
+
+def families(shifts: np.ndarray, texts: np.ndarray | None, n_codes: int) -> list[Family]:
+    """The components of pairs by how they are linked; one with too many texts is taken apart into its pairs.
+
+    Args:
+        shifts: δz `[n, d]`; texts: the numbers of the two texts of each pair `[n, 2]`, None: all differ.
+        n_codes: k.
+    """
+    shapes: dict[tuple, list[tuple[np.ndarray, list[int]]]] = {}
+    alone = np.arange(len(shifts)) if texts is None else components(texts)
+    for rows in np.split(np.argsort(alone, kind="stable"), np.flatnonzero(np.diff(np.sort(alone))) + 1):
+        ends = [(0, 1)] if texts is None or len(rows) == 1 else texts[rows].tolist()
+        for members, links, relative in _linked(shifts, rows.tolist(), ends, n_codes):
+            shapes.setdefault(links, []).append((relative, members))
+    found = []
+    for links, those in shapes.items():
+        states, codes = _states(links, n_codes)
+        if len(states):
+            decorrelate = np.linalg.inv(np.linalg.cholesky(np.eye(states.shape[1]) + 1))
+            relative = np.stack([relative for relative, _ in those])
+            found.append(
+                Family(
+                    np.einsum("st,gtd->gsd", decorrelate, relative),
+                    np.einsum("st,qtk->qsk", decorrelate, states),
+                    codes,
+                    np.array([members for _, members in those]),
+                )
+            )
+    return found
+
+
+def _linked(shifts: np.ndarray, rows: list[int], ends: list, n_codes: int) -> list[tuple[list[int], tuple, np.ndarray]]:
+    """`(pairs, links, shifts from the first text)` of a component, or of each of its pairs if it has too many texts."""
+    place: dict[int, int] = {}
+    for text in itertools.chain.from_iterable(ends):
+        place.setdefault(text, len(place))
+    if len(place) > 2 and 3 ** (n_codes * (len(place) - 1)) > MOST_STATES:
+        return [([row], ((0, 1),), shifts[[row]].astype(float)) for row in rows]
+    links = tuple((place[first], place[second]) for first, second in ends)
+    known = {0: np.zeros(shifts.shape[1])}
+    while len(known) < len(place):
+        for (first, second), row in zip(links, rows, strict=True):
+            if first in known and second not in known:
+                known[second] = known[first] + shifts[row]
+            elif second in known and first not in known:
+                known[first] = known[second] - shifts[row]
+    return [(rows, links, np.stack([known[text] for text in range(1, len(place))]))]
+
+
+def _states(links: tuple[tuple[int, int], ...], n_codes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Joint states `[q, t, k]` of the texts beside the first for which every pair has a pattern, and these `[q, e]`."""
+    known = patterns(n_codes)
+    number = {tuple(pattern): place for place, pattern in enumerate(known)}
+    values = np.concatenate([np.zeros((1, n_codes)), known])
+    texts = max(itertools.chain.from_iterable(links))
+    states, codes = [], []
+    for choice in itertools.product(range(len(values)), repeat=texts):
+        state = np.concatenate([np.zeros((1, n_codes)), values[list(choice)]])
+        found = [number.get(tuple(state[second] - state[first])) for first, second in links]
+        if None not in found:
+            states.append(state[1:])
+            codes.append(found)
+    return np.array(states), np.array(codes)
+
+
+class Mixture(NamedTuple):
+    """A mixture in `r` dimensions: `likelihood` (nats per text), `directions` `[k, r]`, `weights` of patterns, `noise` `[r, r]`."""
+
+    likelihood: float
+    directions: np.ndarray
+    weights: np.ndarray
+    noise: np.ndarray
+    shares: list[np.ndarray]
+    """by family the posterior of its joint states `[g, q]`"""
+
+
+def fit(those: list[Family], start: np.ndarray, penalty: np.ndarray, floor: float, steps: int) -> Mixture:
+    """EM from the directions `start` `[k, r]`; `penalty` is the log prior of each pattern, `floor` is added to noise variances."""
+    rows = np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in those])
+    moment, weights = rows.T @ rows, np.exp(penalty) / np.exp(penalty).sum()
+    directions, noise = start, moment / len(rows)
+    for step in range(steps + 1):
+        likelihood, shares = posterior(those, directions, weights, noise, floor)
+        if step == steps:
+            break
+        second, cross, counts = sufficient(those, shares, len(penalty))
+        directions = np.linalg.solve(second + 1e-6 * np.eye(len(second)), cross)
+        noise = residual(moment, second, cross, directions) / len(rows)
+        weights = counts * np.exp(penalty)
+        weights /= weights.sum()
+    return Mixture(sum(each.sum() for each in likelihood) / len(rows), directions, weights, noise, shares)
+
+
+def posterior(
+    those: list[Family], directions: np.ndarray, weights: np.ndarray, noise: np.ndarray, floor: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """By family the log-likelihood of its components `[g]` and the posterior of their joint states `[g, q]`."""
+    whitener, volume = whitening(noise, floor)
+    likelihood, shares = [], []
+    log_weights = np.log(weights + 1e-300)
+    for one in those:
+        prior = log_weights[one.codes].sum(1)
+        prior = prior - np.logaddexp.reduce(prior)
+        shifts, means = one.shifts @ whitener, one.states @ (directions @ whitener)
+        joint = prior - np.square(means).sum((1, 2)) / 2
+        joint = joint + shifts.reshape(len(shifts), -1) @ means.reshape(len(means), -1).T
+        top = joint.max(1, keepdims=True)
+        share = np.exp(joint - top)
+        total = share.sum(1)
+        shares.append(share / total[:, None])
+        energy = np.square(shifts).sum((1, 2)) / 2
+        likelihood.append(top[:, 0] + np.log(total) - energy - shifts.shape[1] * volume)
+    return likelihood, shares
+
+
+def whitening(noise: np.ndarray, floor: float) -> tuple[np.ndarray, float]:
+    """The map `[r, r]` that whitens noise of this covariance plus `floor`, and half the logarithm of its determinant."""
+    values, vectors = np.linalg.eigh(noise)
+    values = values.clip(0) + floor
+    return vectors / np.sqrt(values), float(np.log(values).sum() / 2)
+
+
+def sufficient(
+    those: list[Family], shares: list[np.ndarray], n_patterns: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Expected E[s sᵀ] `[k, k]`, E[s] xᵀ `[k, d]`, and how often each pattern occurs `[p]`, summed over all texts."""
+    second, cross, counts = 0.0, 0.0, np.zeros(n_patterns)
+    for one, share in zip(those, shares, strict=True):
+        each = share.sum(0)
+        second = second + np.einsum("q,qta,qtb->ab", each, one.states, one.states)
+        expected = np.einsum("gq,qtk->gtk", share, one.states, optimize=True)
+        cross = cross + np.einsum("gtk,gtd->kd", expected, one.shifts, optimize=True)
+        for pair in one.codes.T:
+            np.add.at(counts, pair, each)
+    return second, cross, counts
+
+
+def residual(moment: np.ndarray, second: np.ndarray, cross: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Σ E[(x - s D)ᵀ (x - s D)] `[d, d]` from the sums of `sufficient` and Σ xᵀ x."""
+    mixed = cross.T @ directions
+    return moment - mixed - mixed.T + directions.T @ second @ directions
