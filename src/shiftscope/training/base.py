@@ -13,7 +13,7 @@ from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.kinds import Strict
 from shiftscope.models import BlockFacts, Model, Replica, alive, write_models
-from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs
+from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs, turned
 from shiftscope.training.held_out import MOST_CODES, gains
 from shiftscope.variants.base import Arrays, Constrained, Facts, Variant, codes_of
 
@@ -98,10 +98,10 @@ def train(
         ShiftScopeError: a replica's weights became NaN or infinite, or there are fewer than `n_pairs` pairs.
     """
     whole = {data_seed: training_pairs(data, data_seed) for data_seed in {replica.data_seed for replica in replicas}}
-    pairs: dict[tuple[int, int], TrainingPairs] = {
-        (setting, data_seed): first_pairs(whole[data_seed], settings[setting].n_pairs, data_seed)
-        for setting, data_seed in dict.fromkeys(replica[:2] for replica in replicas)
-    }
+    pairs: dict[tuple[int, int], TrainingPairs] = {}
+    for setting, data_seed in dict.fromkeys(replica[:2] for replica in replicas):
+        some = first_pairs(whole[data_seed], settings[setting].n_pairs, data_seed)
+        pairs[setting, data_seed] = turned(some, data_seed) if settings[setting].orientation == "random" else some
     module = importlib.import_module(kinds.module_of("training", settings[0].training))
     found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(
         settings, replicas, pairs, n_codes, state, checkpoint_seconds
