@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+CHUNK = 4096
+"""pairs whose moment is summed at once"""
 ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "odd")
 """of every file of embeddings, beside its truths"""
 
@@ -70,9 +73,11 @@ class PairEmbeddings:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     def sides(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """z and z̃ of one split, `[n_split, d]` float32 each."""
+        """z and z̃ of one split, `[n_split, d]` float32 each; no copies where its rows stand together, as files have them."""
         rows = self.rows(split)
-        return self.embedding_0[data_seed, rows], self.embedding_1[data_seed, rows]
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+        some = slice(rows[0], rows[-1] + 1) if together else rows
+        return self.embedding_0[data_seed, some], self.embedding_1[data_seed, some]
 
     def shifts(self, data_seed: int, split: str) -> np.ndarray:
         """δz of one split, `[n_split, d]` float32."""
@@ -137,8 +142,20 @@ class TrainingPairs:
 
     def some(self, rows: np.ndarray) -> TrainingPairs:
         """Those of the rows, numbers or bool `[n]`."""
-        parts = vars(self).items()
-        return TrainingPairs(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts})
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return TrainingPairs(
+            **{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts.items()}
+        )
+
+    @cached_property
+    def moment(self) -> np.ndarray:
+        """The mean of δz δzᵀ `[d, d]` float64, computed once and in parts, so that nothing as large as `shifts` is written."""
+        d = self.shifts.shape[1]
+        total = np.zeros((d, d))
+        for start in range(0, len(self.shifts), CHUNK):
+            rows = self.shifts[start : start + CHUNK].astype(np.float64)
+            total += rows.T @ rows
+        return total / len(self.shifts)
 
 
 def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> TrainingPairs:

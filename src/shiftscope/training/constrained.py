@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 64
 """steps whose batches are drawn at once"""
 FACT_ROWS = 4096
-"""training pairs on which the final error and sparsity are measured"""
+"""training pairs, drawn at random, on which the final error and sparsity are measured and starts are compared"""
 
 
 def train_replicas(
@@ -190,7 +190,7 @@ class Batch:
     def results(self) -> Iterator[tuple[Arrays, Facts]]:
         """Each replica's exported arrays, and its error, sparsity, violation and multiplier at the end."""
         with torch.no_grad():
-            result = self._loss(self.inputs[self.source, :FACT_ROWS])
+            result = self._loss(self.inputs[:, self._sample()][self.source])
         multiplier = self.problem.constraint.multiplier.weight.detach()
         value = result.objective + (multiplier * result.violation if self.constrained else 0)
         best = value.nan_to_num(torch.inf).view(-1, self.starts).argmin(1)
@@ -204,6 +204,11 @@ class Batch:
                 "multiplier": float(multiplier[index]) if self.constrained else None,
             }
             yield self.variant.export(arrays, keep), facts
+
+    def _sample(self) -> torch.Tensor:
+        """Rows on which the end is judged, at random: the first ones of a user's file need not be like the others."""
+        rows = self.inputs.shape[1]
+        return torch.randperm(rows, generator=_generator(2))[:FACT_ROWS] if rows > FACT_ROWS else torch.arange(rows)
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser state, multipliers and step."""

@@ -65,7 +65,7 @@ class Ssae(Constrained):
         """Whitened shifts, and the error τ that is allowed on them."""
         from shiftscope.variants._whitening import residual_floor, whiten
 
-        whitening = whiten(pairs.shifts, n_codes, self.shrinkage, self.max_rank)
+        whitening = whiten(pairs.shifts, n_codes, self.shrinkage, self.max_rank, pairs.moment)
         floor = residual_floor(whitening.inputs, n_codes)
         return Prepared(whitening.inputs, {"tolerance": floor + self.slack * (1 - floor)}, whitening)
 
