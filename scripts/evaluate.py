@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.base import read_trained, worlds
 from shiftscope.evaluation.parts import write_part
 from shiftscope.evaluation.selection import chosen, selections, write_selections
 from shiftscope.evaluation.shift_models import evaluate
@@ -15,9 +15,13 @@ def main(
 ) -> None:
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
-    found = selections(data, trained)
-    write_part(part, evaluate(data, chosen(trained, found)))
-    write_selections(selection, found)
+    rows, choices = [], []
+    for world, models in worlds(data, trained):
+        found = selections(world, models)
+        rows += evaluate(world, chosen(models, found))
+        choices += found
+    write_part(part, rows)
+    write_selections(selection, choices)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ class EmbeddingFacts(DatasetFacts):
     mapped_from: NotRequired[str]
     assumptions: NotRequired[dict[str, bool]]
     law: NotRequired[dict[str, Any]]
+    worlds: NotRequired[dict[str, int]]
+    """of a synthetic dataset of several laws: the first data seed of each"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ class PairEmbeddings:
         """z and z̃ of one split, `[n_split, d]` float32 each."""
         rows = self.rows(split)
         return self.embedding_0[data_seed, rows], self.embedding_1[data_seed, rows]
+
+    def of_data_seeds(self, first: int, last: int, dataset: str) -> PairEmbeddings:
+        """The data seeds from `first` up to but not `last`, as a dataset of their own, where they count from 0."""
+        some = slice(first, last)
+        return PairEmbeddings(
+            self.embedding_0[some], self.embedding_1[some], self.split, self.group, self.concept[some], self.sign[some],
+            {name: truth[some] for name, truth in self.truths.items()}, {**self.facts, "dataset": dataset},
+        )  # fmt: skip
 
     def shifts(self, data_seed: int, split: str) -> np.ndarray:
         """δz of one split, `[n_split, d]` float32."""

@@ -138,7 +138,11 @@ class Batch:
         self.optimiser = OPTIMISERS[variant.optimiser](self.problem, trained, variant.lr, self.constrained)
 
     def _loss(self, inputs: torch.Tensor) -> Any:
-        return self.variant.loss(self.weights, inputs, self.constants, self.step / self.variant.steps)
+        return self.variant.loss(self.weights, inputs, self.constants, self._progress())
+
+    def _progress(self) -> float:
+        """The share of the steps that were taken; of no steps, which leave the network untrained, none were."""
+        return self.step / self.variant.steps if self.variant.steps else 0.0
 
     def _constrained(self) -> bool:
         with torch.no_grad():
@@ -184,7 +188,7 @@ class Batch:
         start = self.variant.decay
         if start is None:
             return
-        way = max(0.0, (self.step / self.variant.steps - start) / (1 - start))
+        way = max(0.0, (self._progress() - start) / (1 - start))
         for group in self.optimiser.primal_optimizers[0].param_groups:
             group["lr"] = self.variant.lr * cosine(way)
 
