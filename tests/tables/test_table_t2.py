@@ -1,36 +1,122 @@
 """T-2: more concepts than dimensions."""
 
-import pytest
-from helpers.fake_metrics import truth_rows
-from helpers.tables import built
+import math
 
-from shiftscope.tables import table_t2
+import pytest
+from helpers.fake_metrics import row
+from helpers.tables import built, one, written
+
+from shiftscope.tables import figure_t2, table_t2, verdicts
+
+UNTRAINED = {"ssae_untrained": 0.5, "l1_tied_untrained": 0.8}
+
+
+def world_rows(world, levels, **other):
+    """What three seeds score in a world, by variant; `l1_tied` has more codes."""
+    return [
+        row(f"crowded, {world}", variant, metric, level - 0.001 * seed, 128 if "l1" in variant else 10, seed=seed, **other)
+        for variant, level in levels.items()
+        for metric in ("mcc_two_codes", "mcc_truth")
+        for seed in range(3)
+    ]  # fmt: skip
+
+
+def worlds(levels):
+    """Worlds of `{world: (ssae, l1_tied)}`, with both untrained."""
+    return [
+        row
+        for world, (shifts, embeddings) in levels.items()
+        for row in world_rows(world, {"ssae": shifts, "l1_tied": embeddings} | UNTRAINED)
+    ]
+
+
+GOOD = {"active 0.03": (1.0, 0.95), "active 1": (1.0, 0.7), "unintended 0": (1.0, 0.95), "unintended 1": (0.65, 0.87)}
 
 
 @pytest.mark.parametrize(
-    ("levels", "status"),
+    ("changed", "status"),
     [
-        ({"ssae": 0.99, "affine": 0.6, "l1_tied": 0.5}, "reproduced"),
-        ({"ssae": 0.99, "affine": 0.6, "l1_tied": 0.97}, "not reproduced"),
-        ({"ssae": 0.9, "affine": 0.6, "l1_tied": 0.5}, "not reproduced"),
-        ({"affine": 0.6, "l1_tied": 0.5}, "not tested"),
+        ({}, verdicts.REPRODUCED),
+        ({"active 0.03": (1.0, 0.99)}, verdicts.REPRODUCED),  # level in one world, above in most
+        ({"active 0.03": (1.0, 0.99), "active 1": (1.0, 0.99)}, verdicts.NOT_REPRODUCED),
+        ({"active 1": (0.96, 0.99)}, verdicts.NOT_REPRODUCED),  # below
+        ({"active 1": (0.94, 0.7)}, verdicts.NOT_REPRODUCED),  # not found
     ],
 )
-def test_t2(tmp_path, levels, status):
-    table = built("table_t2", truth_rows(levels, "crowded"), tmp_path)
+def test_t2(tmp_path, changed, status):
+    table = built("table_t2", worlds(GOOD | changed), tmp_path)
     assert table_t2.verdict(table)[0] == status
-    assert bool(table_t2.finding(table)) == ("ssae" in levels)
+
+
+def test_t2_names_the_worlds_that_shifts_lose(tmp_path):
+    table = built("table_t2", worlds(GOOD | {"active 0.03": (1.0, 0.99)}), tmp_path)
+    said = table_t2.verdict(table)[1]
+    assert (
+        "Level with it: crowded, active 0.03 (.999 against .989). Below it: crowded, unintended 1 (.65 against .87)"
+        in said
+    )
+    assert "2 of 4 worlds and less in 1" in table_t2.finding(table)
+
+
+def test_t2_without_one_of_the_two(tmp_path):
+    table = built("table_t2", world_rows("active 1", {"ssae": 0.99} | UNTRAINED), tmp_path)
+    assert (table_t2.verdict(table)[0], table_t2.finding(table)) == (verdicts.NOT_TESTED, "")
 
 
 def test_t2_takes_the_autoencoder_of_embeddings_at_its_best_size(tmp_path):
-    rows = truth_rows({"ssae": 0.99, "affine": 0.6}, "crowded") + truth_rows({"l1_tied": 0.5}, "crowded", 64)
-    rows += truth_rows({"l1_tied": 0.96}, "crowded", 128)
-    status, sentence = table_t2.verdict(built("table_t2", rows, tmp_path))
-    assert status == "not reproduced"
-    assert "l1_tied, at its best code size, .96" in sentence
+    rows = worlds(GOOD)
+    rows += [row | {"codes": 256, "value": row["value"] + 0.04} for row in rows if row["variant"].startswith("l1_tied")]
+    found = table_t2.contest(built("table_t2", rows, tmp_path)).set_index("dataset")
+    assert found.loc["crowded, active 1", "embeddings"] == pytest.approx(0.739)
 
 
-def test_t2_with_a_control_that_does_as_well(tmp_path):
-    rows = truth_rows({"ssae": 0.99, "affine": 0.6, "l1_tied": 0.5}, "crowded")
-    rows += truth_rows({"ssae": 0.98}, "crowded", control="permuted_labels")
-    assert table_t2.verdict(built("table_t2", rows, tmp_path))[0] == "only without its control"
+def test_an_untrained_variant_is_the_control_of_the_trained_one(tmp_path):
+    rows = worlds(GOOD) + world_rows("active 1", {"ssae_untrained": 0.1}, control="permuted_labels")
+    table = built("table_t2", rows, tmp_path)
+    assert set(table["variant"]) == {"ssae", "l1_tied"}
+    found = one(table, dataset="crowded, active 1", variant="l1_tied", metric="mcc_truth")
+    assert (found["mean"], found["untrained_sae"]) == pytest.approx((0.699, 0.799))
+    found = one(table, dataset="crowded, active 1", variant="ssae", metric="mcc_truth")
+    assert math.isnan(found["permuted_labels"])  # those of the untrained are nobody's
+
+
+@pytest.mark.parametrize(("variant", "control"), [("ssae", "permuted_labels"), ("ssae_untrained", "")])
+def test_t2_with_a_control_that_does_as_well(tmp_path, variant, control):
+    rows = [row for row in worlds(GOOD) if row["variant"] != "ssae_untrained"]
+    table = built("table_t2", rows + world_rows("active 1", {variant: 0.99}, control=control), tmp_path)
+    assert table_t2.verdict(table)[0] == verdicts.WITHOUT_CONTROL
+
+
+def test_worlds_are_in_the_order_of_what_differs(tmp_path):
+    levels = {f"n_concepts {number}": (1.0, 0.9) for number in (128, 24, 64)} | GOOD
+    table = built("table_t2", worlds(levels), tmp_path)
+    values = table.drop_duplicates("dataset")[["field", "value"]].to_records(index=False).tolist()
+    assert values == [
+        ("active", 0.03), ("active", 1), ("n_concepts", 24), ("n_concepts", 64), ("n_concepts", 128), ("unintended", 0),
+        ("unintended", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, verdicts.REPRODUCED),
+        ({"unintended 1": (0.95, 0.87)}, verdicts.NOT_REPRODUCED),
+        ({"unintended 1": (0.6, 0.81)}, verdicts.WITHOUT_CONTROL),  # the untrained scores .80
+    ],
+)
+def test_unmeant_changes_cost_shifts_more(tmp_path, changed, status):
+    table = built("figure_t2", worlds(GOOD | changed), tmp_path)
+    assert figure_t2.verdict(table)[0] == status
+
+
+def test_without_unmeant_changes_their_cost_is_not_tested(tmp_path):
+    table = built("figure_t2", worlds({"active 1": (1.0, 0.7), "unintended 1": (0.6, 0.8)}), tmp_path)
+    assert figure_t2.verdict(table)[0] == verdicts.NOT_TESTED
+
+
+def test_the_figure_has_a_panel_for_everything_that_was_swept(tmp_path):
+    text, drawn = written("figure_t2", built("figure_t2", worlds(GOOD), tmp_path), tmp_path)
+    assert "from a share of 0 to 1: ssae .999 to .65, l1_tied .95 to .87" in text
+    assert {"crowded", "share of concepts active", "pairs with an unmeant change", "ssae", "l1_tied"} <= set(drawn)
+    assert "concepts of both signs" not in drawn
