@@ -58,16 +58,24 @@ def test_t2_names_the_worlds_that_shifts_lose(tmp_path):
     assert "2 of 4 worlds and less in 1" in table_t2.finding(table)
 
 
+def test_a_world_on_several_axes_counts_once(tmp_path):
+    table = built("table_t2", worlds(GOOD | {"single 1": GOOD["active 0.03"]}), tmp_path)
+    assert "over 3 worlds" in table_t2.verdict(table)[1]
+    assert len(table_t2.contest(table)) == 5
+
+
 def test_t2_without_one_of_the_two(tmp_path):
     table = built("table_t2", world_rows("active 1", {"ssae": 0.99} | UNTRAINED), tmp_path)
     assert (table_t2.verdict(table)[0], table_t2.finding(table)) == (verdicts.NOT_TESTED, "")
 
 
-def test_t2_takes_the_autoencoder_of_embeddings_at_its_best_size(tmp_path):
+@pytest.mark.parametrize("change", [0.04, -0.04])
+def test_t2_takes_ssae_at_its_fewest_codes_and_the_rival_at_its_best(tmp_path, change):
     rows = worlds(GOOD)
-    rows += [row | {"codes": 256, "value": row["value"] + 0.04} for row in rows if row["variant"].startswith("l1_tied")]
-    found = table_t2.contest(built("table_t2", rows, tmp_path)).set_index("dataset")
-    assert found.loc["crowded, active 1", "embeddings"] == pytest.approx(0.739)
+    rows += [row | {"codes": row["codes"] + 100, "value": row["value"] + change} for row in rows]
+    found = table_t2.contest(built("table_t2", rows, tmp_path)).set_index("dataset").loc["crowded, active 1"]
+    assert found["shifts"] == pytest.approx(0.999)
+    assert found["embeddings"] == pytest.approx(0.699 + max(change, 0))
 
 
 def test_an_untrained_variant_is_the_control_of_the_trained_one(tmp_path):

@@ -36,6 +36,8 @@ PUBLISHED: dict = {}
 SOURCE = "the talk makes the argument without numbers; the experiment is ours."
 OF_SHIFTS, OF_EMBEDDINGS = "ssae", "l1_tied"
 """What the names of the two sides' variants begin with."""
+CONTROLS_OF = ("permuted_labels", "random_dictionary", "untrained_sae")
+"""Controls of either side."""
 SUFFIX = "_untrained"
 """A variant called as another and this is the other before training (`steps: 0`)."""
 
@@ -73,7 +75,9 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def contest(table: pd.DataFrame) -> pd.DataFrame:
-    """Per world both sides, each at its best code size; worlds in which one side was not run are left out.
+    """Per world SSAE at its fewest codes, and the rival at the code size that is best for it on held-out pairs.
+
+    Worlds in which one side was not run are left out.
 
     Columns: `dataset`, `field`, `value`; `shifts`, `embeddings` (mean MCC by up to two codes); `gain` (what training adds to
     the autoencoder of embeddings) and `random` (what as many random directions score); `matched` (whether a control does
@@ -83,15 +87,13 @@ def contest(table: pd.DataFrame) -> pd.DataFrame:
 
     found = []
     for _, rows in of_metric(table, MCC_TWO_CODES).groupby("dataset", sort=False):
-        sides = [rows[rows["variant"].str.startswith(name)].nlargest(1, "mean") for name in (OF_SHIFTS, OF_EMBEDDINGS)]
-        if all(len(side) for side in sides):
-            ours, theirs = sides[0].iloc[0], sides[1].iloc[0]
-            controls = ("permuted_labels", "random_dictionary", "untrained_sae")
+        ours = rows[rows["variant"].str.startswith(OF_SHIFTS)].nsmallest(1, "codes")
+        rivals = rows[rows["variant"].str.startswith(OF_EMBEDDINGS)].nlargest(1, "mean")
+        for one, other in zip(ours.to_dict("records"), rivals.to_dict("records"), strict=False):
             found.append({
-                "dataset": ours["dataset"], "field": ours["field"], "value": ours["value"], "shifts": ours["mean"],
-                "embeddings": theirs["mean"], "gain": theirs["mean"] - theirs["untrained_sae"],
-                "random": theirs["random_dictionary"],
-                "matched": any(matched_by(sides[0], control).any() for control in controls),
+                "dataset": one["dataset"], "field": one["field"], "value": one["value"], "shifts": one["mean"],
+                "embeddings": other["mean"], "gain": other["mean"] - other["untrained_sae"],
+                "random": other["random_dictionary"], "matched": any(matched_by(ours, name).any() for name in CONTROLS_OF),
             })  # fmt: skip
     columns = ["dataset", "field", "value", "shifts", "embeddings", "gain", "random", "matched"]
     return pd.DataFrame(found, columns=columns)
@@ -103,7 +105,7 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
 
     Controls: permuted labels, random directions and the untrained SSAE, if one scores as high in such a world.
     """
-    worlds = contest(table)
+    worlds = _once(contest(table))
     if worlds.empty:
         return status({}, {}), f"{OF_SHIFTS} and {OF_EMBEDDINGS} were not both run."
     meant = worlds[~((worlds["field"] == "unintended") & (worlds["value"] > 0))]
@@ -115,6 +117,11 @@ def verdict(table: pd.DataFrame) -> tuple[str, str]:
         f"{OF_EMBEDDINGS} {span(worlds['embeddings'])}, to which training adds {span(worlds['gain'])}; as many random directions "
         f"{span(worlds['random'])}. {_exceptions(worlds)}"
     )
+
+
+def _once(worlds: pd.DataFrame) -> pd.DataFrame:
+    """Every world once: one that stands on several axes, for it has the law's own values, has equal scores on all."""
+    return worlds.drop_duplicates(["shifts", "embeddings"])
 
 
 def _exceptions(worlds: pd.DataFrame) -> str:
@@ -130,7 +137,7 @@ def _exceptions(worlds: pd.DataFrame) -> str:
 
 def finding(table: pd.DataFrame) -> str:
     """This table in one clause for the top of the report, empty if one of the two was not run."""
-    worlds = contest(table)
+    worlds = _once(contest(table))
     if worlds.empty:
         return ""
     above, below = (int((sign * (worlds["shifts"] - worlds["embeddings"]) > TOLERANCE).sum()) for sign in (1, -1))
