@@ -126,5 +126,11 @@ def test_without_unmeant_changes_their_cost_is_not_tested(tmp_path):
 def test_the_figure_has_a_panel_for_everything_that_was_swept(tmp_path):
     text, drawn = written("figure_t2", built("figure_t2", worlds(GOOD), tmp_path), tmp_path)
     assert "from a share of 0 to 1: ssae .999 to .65, l1_tied .95 to .87" in text
-    assert {"crowded", "share of concepts active", "pairs with an unmeant change", "ssae", "l1_tied"} <= set(drawn)
+    assert {
+        "crowded",
+        "share of concepts active",
+        "pairs with an unmeant change",
+        "ssae, 10 codes",
+        "l1_tied, 128 codes",
+    } <= set(drawn)
     assert "concepts of both signs" not in drawn

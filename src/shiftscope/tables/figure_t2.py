@@ -24,7 +24,7 @@ CLAIM = "Changes that were not meant cost SSAE more than a sparse autoencoder of
 PARTS, METRICS, PUBLISHED, SOURCE = table_t2.PARTS, table_t2.METRICS, table_t2.PUBLISHED, table_t2.SOURCE
 CAPTION = (
     "A panel per property of the world, the others as the config has them. Points: mean MCC over seeds, by up to two codes "
-    "a concept; bars: 95 % interval of the mean. Dashed: the same network untrained; dotted: as many random directions of "
+    "a concept; bars: 95 % interval of the mean; hollow: more codes. Dashed: the same network untrained; dotted: as many random directions of "
     "shifts. Tinted: which of the two is above by more than .02."
 )
 AXES = {
@@ -89,9 +89,22 @@ def draw(table: pd.DataFrame) -> Figure:
             _panel(axes, rows[(rows["base"] == base) & (rows["field"] == field)], colours)
             axes.set_xlabel(AXES[field])
         all_axes[0].set_title(base)
-    handles = [Line2D([], [], color=colour, marker="o", markersize=4.5, label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False)
+    handles = [
+        Line2D([], [], color=colours[name], marker="o", mfc=_fill(place, colours[name]), label=f"{name}, {codes} codes")
+        for name in colours
+        for place, codes in enumerate(sorted(_side(rows, name)["codes"].unique()))
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False)
     return figure
+
+
+def _side(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    return rows[rows["variant"].str.startswith(name)]
+
+
+def _fill(place: int, colour: str) -> str:
+    """Filled points for a side's fewest codes, hollow ones for more."""
+    return "none" if place else colour
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -108,9 +121,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
             place, winner = values.index(world["value"]), OF_SHIFTS if lead > 0 else OF_EMBEDDINGS
             axes.axvspan(place - 0.5, place + 0.5, color=colours[winner], alpha=0.1, linewidth=0)
     for name, colour in colours.items():
-        for _, line in rows[rows["variant"].str.startswith(name)].groupby(["variant", "codes"]):
-            places = [values.index(value) for value in line["value"]]
-            axes.plot(places, line["mean"], "o-", color=colour, markersize=4.5, linewidth=1.2, zorder=3)
+        for place, (_, line) in enumerate(_side(rows, name).groupby("codes")):
+            places, fill = [values.index(value) for value in line["value"]], _fill(place, colour)
+            axes.plot(places, line["mean"], "o-", color=colour, mfc=fill, markersize=4.5, linewidth=1.2, zorder=3)
             axes.vlines(places, line["low"], line["high"], color=colour, linewidth=2.6, alpha=0.6)
             axes.plot(places, line["untrained_sae"], "--", color=colour, linewidth=1)
             axes.plot(places, line["random_dictionary"], ":", color=colour, linewidth=1)
