@@ -130,14 +130,20 @@ def classes_of(variants):
 
 def parts_of(kind):
     """Metric parts of one kind, a key of `catalogue.NEEDS`; those of language models come with their untrained twins."""
+    parts = [paths.PART.format(lm=lm, dataset=dataset) for lm, dataset in places_of(kind)]
     if kind == "transfer":
-        return [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
-    places = STUDY.needed_by("language" if kind == "behaviour" else kind)
-    if kind == "behaviour":
-        places = [place for place in places if place[1] in STUDY.behaviour]
-    parts = [paths.PART.format(lm=lm, dataset=dataset) for lm, dataset in places]
+        parts += [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
     asked = STUDY.asked() if kind == "behaviour" else []
     return parts + [paths.BEHAVIOUR.format(lm=lm, dataset=dataset) for lm, dataset in asked]
+
+
+def places_of(kind):
+    """Every (lm, dataset) of which there are metric parts of one kind, a key of `catalogue.NEEDS`."""
+    if kind == "transfer":
+        moved = ((lm, dataset) for lm in STUDY.lms for both in STUDY.transfers(lm) for dataset in both)
+        return list(dict.fromkeys(moved))
+    places = STUDY.needed_by("language" if kind == "behaviour" else kind)
+    return [place for place in places if kind != "behaviour" or place[1] in STUDY.behaviour]
 
 
 def vectors_wanted(pattern):

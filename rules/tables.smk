@@ -5,6 +5,12 @@ def parts_for(name):
     return parts_of(catalogue.entry(name).PARTS)
 
 
+def code_of_entry(name):
+    """An entry's own module, and the classes of the variants in its parts, by which it decides, not by their names."""
+    shown = {variant for place in places_of(catalogue.entry(name).PARTS) for variant in every_variant(*place)}
+    return [kinds.module_of("tables", name), *classes_of(shown - set(STUDY.hidden_from(name)))]
+
+
 def entry_slice(name):
     """An entry, and the variants that it leaves out, if any: those that name the tables and figures that show them."""
     return json_of(entry=name, hidden=STUDY.hidden_from(name))
@@ -13,7 +19,7 @@ def entry_slice(name):
 rule make_table:
     input:
         parts=lambda w: parts_for(w.table),
-        modules=lambda w: modules_of("make_table.py", kinds.module_of("tables", w.table)),
+        modules=lambda w: modules_of("make_table.py", *code_of_entry(w.table)),
     output:
         table=paths.TABLE + ".parquet",
         csv=paths.TABLE + ".csv",
@@ -37,7 +43,7 @@ rule make_table:
 rule make_figure:
     input:
         parts=lambda w: parts_for(w.figure),
-        modules=lambda w: modules_of("make_figure.py", kinds.module_of("tables", w.figure)),
+        modules=lambda w: modules_of("make_figure.py", *code_of_entry(w.figure)),
     output:
         figure=paths.FIGURE + ".svg",
         table=paths.FIGURE + ".parquet",

@@ -18,7 +18,7 @@ def main(
     benchmarks: Path,
     logs: Path,
 ) -> None:
-    facts = run_facts(benchmarks, logs)
+    facts = run_facts(benchmarks, logs, params.config)
     write_json(run, facts)
     write_text(report, render(tables, figures, vectors, params.config, facts, report))
 

@@ -15,6 +15,8 @@ CONTROLS = {
 """what stands beside a score, in the order of a table's columns: its label and its meaning"""
 SYNTHETIC = "synthetic"
 """what stands for the language model in paths and tables of synthetic data"""
+RECOMMENDED = "recommended"
+"""what stands for the variant in rows of the one that is chosen without labels, which they repeat"""
 UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
 

@@ -39,7 +39,7 @@ def test_blocks_of_a_variant_and_code_size_are_one(tmp_path):
     ]  # fmt: skip
     assert [model[:3] for model in found["d"][0].models] == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
     row = described(found["d"][0]._replace(chosen=1), found["d"][0].models[0])
-    assert (row["variant"], row["codes"], row["selected"], row["seed"]) == ("mine", 3, False, 0)
+    assert (row["variant"], row["kind"], row["codes"], row["selected"], row["seed"]) == ("mine", "ica", 3, False, 0)
 
 
 def test_worlds_of_a_file_are_evaluated_as_datasets_of_their_own(tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_twin_counts_as_a_control_of_its_language_model():
     data = embeddings_of(random_pairs(3, 8))
     data.facts.update(dataset="d", lm="twin", untrained_of="m", layer="final_norm")
     row = common(data, "d", "test")
-    assert (row["lm"], row["control"]) == ("m", "untrained_lm")
+    assert (row["lm"], row["control"], row["kind"]) == ("m", "untrained_lm", "")
     data.facts.update(lm="m", untrained_of=None, layer=None)
     assert (common(data, "d", "test")["control"], common(data, "d", "test")["layer"]) == ("", "")
 

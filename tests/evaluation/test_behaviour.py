@@ -38,7 +38,7 @@ def test_measure_finds_every_answer_of_every_question(tmp_path):
 
 
 def test_vectors_point_to_right_answers_and_random_ones_have_their_lengths():
-    about = {"variant": "ssae", "codes": 2, "seed": 3, "names": ["truthful", "code_1"]}
+    about = {"variant": "ssae", "kind": "ssae", "codes": 2, "seed": 3, "names": ["truthful", "code_1"]}
     right = np.array([1, 2, 0, 0], np.float32)
     vectors = {"truthful": np.array([0, 2, 0, 0], np.float32), "code_1": np.array([-3, 0, 0, 4], np.float32)}
     others = {"seed_0.code_0": np.array([0, -1, 0, 0], np.float32)}

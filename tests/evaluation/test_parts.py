@@ -49,6 +49,7 @@ def test_parts_keep_every_value_to_the_bit(tmp_path):
         ({"control": "chance"}, "row 0 has control 'chance': allowed are"),
         ({"split": "validation"}, "row 0 has split 'validation': allowed are"),
         ({"codes": None}, "row 0 has no codes"),
+        ({"kind": None}, "row 0 has no kind"),
         ({"value": float("nan")}, r"row 0 \(mcc_truth of ssae on synth_3_2\) has the value nan"),
         ({"value": float("inf")}, "has the value inf"),
     ],

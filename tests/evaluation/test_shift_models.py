@@ -286,6 +286,19 @@ def test_a_second_truth_has_its_own_metric(tmp_path, data, trained):
     assert sum(row["metric"] == "linear_r2" for row in found) == 2 * 3  # of the primary truth only
 
 
+def test_seeds_are_compared_up_to_a_reference_where_the_truth_has_one(tmp_path, data, trained):
+    """The metric itself is tested with its formula; here, that it is written where a truth leaves a value without code."""
+    shift = data.truths["shift"]
+    one_hot = np.concatenate([shift, -shift.sum(2, keepdims=True)], axis=2)
+    names = [
+        row["metric"] for row in checked(tmp_path, dataclasses.replace(data, truths={"shift": one_hot}), trained[:1])
+    ]
+    pairs = names.count("mcc_seeds_codes")
+    random_pairs = names.count("mcc_seeds_decoder") - pairs
+    assert names.count("mcc_seeds_reference") == pairs + random_pairs > 0
+    assert "mcc_seeds_reference" not in [row["metric"] for row in checked(tmp_path, data, trained[:1])]
+
+
 def test_an_untrained_twin_is_a_control_of_its_language_model(tmp_path, data, trained):
     twin = dataclasses.replace(
         data, facts=data.facts | {"lm": "real_untrained", "untrained_of": "real", "layer": "final_norm"}

@@ -44,7 +44,7 @@ def dataset(name: str, concepts: dict[str, np.ndarray], seed: int, untrained_of:
 def trained(directions: np.ndarray) -> Trained:
     arrays = {"decoder": directions.astype(np.float32), "alive": np.ones(len(directions), bool)}
     models = [Model(setting, 0, 0, arrays, {}) for setting in (0, 1)]
-    facts = {"variant": "pca", "codes": len(directions), "settings": [{}, {"other": 1}]}
+    facts = {"variant": "pca", "kind": "pca", "codes": len(directions), "settings": [{}, {"other": 1}]}
     return Trained(facts, Pca, models, 1)
 
 

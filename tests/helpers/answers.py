@@ -16,7 +16,7 @@ def outcome_of(mc2_by_column, perplexity, questions=40):
 
 def direction(variant="ssae", control="", seed=0, concept="truthful"):
     """A vector of one code."""
-    return Direction(variant, 1, "{}", control, seed, concept, np.ones(4, np.float32))
+    return Direction(variant, variant, 1, "{}", control, seed, concept, np.ones(4, np.float32))
 
 
 def part_rows(climb=0.1, random_climb=0.0, cosine=0.7, heldout=0.7):
@@ -32,12 +32,19 @@ def part_rows(climb=0.1, random_climb=0.0, cosine=0.7, heldout=0.7):
         for metric, ours in (("cosine_published", cosine), ("cosine_heldout", heldout)):
             for seed in range(2 if variant in ("ssae", "affine") else 1):
                 level = ours if variant == "ssae" else 0.5
-                row = BASE | {"variant": variant, "codes": 1, "params": "{}", "control": "", "split": "single"}
+                row = BASE | {
+                    "variant": variant,
+                    "kind": variant,
+                    "codes": 1,
+                    "params": "{}",
+                    "control": "",
+                    "split": "single",
+                }
                 rows.append(row | {"metric": metric, "value": level + 0.001 * seed, "seed": seed})
     rows += [
         row for row in rows_of(BASE, [direction()], [1.0], outcome_of([0.4, 0.4], [20, 20]), 0, 1) if not row["variant"]
     ]
-    none = BASE | {"variant": "", "codes": 1, "params": "{}", "metric": "cosine_heldout", "split": "single"}
+    none = BASE | {"variant": "", "kind": "", "codes": 1, "params": "{}", "metric": "cosine_heldout", "split": "single"}
     return [
         *rows,
         none | {"control": "no_steering", "value": 0.45},

@@ -16,9 +16,14 @@ FREE = ("affine", "affine_paper")
 LEVELS = {"ssae": 1.0, "ssae_paper": 0.8, "ssae_paper_repaired": 0.93, "affine": 0.57, "affine_paper": 0.55}
 
 
+KINDS = {"ssae_paper_grid": "ssae_paper", "ssae_pairs": "ssae", "affine_pairs": "affine"}
+"""of variants that are not called as their kind"""
+
+
 def row(dataset, variant, metric, value, codes, **other):
     return {
         "dataset": dataset, "eval_dataset": dataset, "lm": "smollm2_135m", "layer": "final_norm", "variant": variant,
+        "kind": KINDS.get(variant, variant),
         "codes": codes, "params": '{"lr":0.01}', "selected": True, "data_seed": 0, "split": "test", "control": "",
         "metric": metric, "value": value,
     } | other  # fmt: skip
@@ -44,12 +49,14 @@ def _synthetic(draw, dataset, codes, variant, level, data_seed, seeds):
             row(dataset, variant, "mcc_truth", 0.1, codes, **here, selected=False, params='{"lr":9}'),
             row(dataset, variant, "linear_r2", draw.uniform(0.99, 1), codes, **here),
             row(dataset, variant, "mcc_truth", draw.uniform(0.1, 0.2), codes, **here, control="permuted_labels"),
+            row(dataset, variant, "reconstruction", 0.02 if variant != "ssae_paper" else 0.95, codes, **here),
         ]
         rows += [
             row(dataset, variant, "mcc_seeds_decoder", value**2, codes, **here, seed_2=other, split="train")
             for other in range(seed + 1, seeds)
         ]
-    rows.append(row(dataset, "", "mcc_truth", 1.0, codes, data_seed=data_seed, control="ceiling"))
+    for control, value in (("ceiling", 1.0), ("random_dictionary", 0.3)):
+        rows.append(row(dataset, "", "mcc_truth", value, codes, data_seed=data_seed, control=control))
     return rows
 
 

@@ -6,7 +6,7 @@ from shiftscope.corpora.grammar import ShortDocuments
 from shiftscope.lms.train import Train
 
 SIZES = Train(corpus="c", d_model=16, n_layers=1, n_heads=2, window=12, batch_size=4, steps=30, warmup=5,
-              checkpoints=[0, 10], gate=-10)  # fmt: skip
+              checkpoints=[0, 10], gate=-100)  # fmt: skip
 
 
 def drawn_texts(number: int = 3000) -> list[str]:

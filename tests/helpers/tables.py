@@ -19,6 +19,12 @@ def built(name, rows, folder):
     return entry(name).build(metrics_of(rows, folder))
 
 
+def verdict_on(name, table, recipe="ours", lm="smollm2_135m"):
+    """The verdict of an entry on one recipe."""
+    (found,) = (one for one in entry(name).verdict(table) if (one.recipe, one.lm) == (recipe, lm))
+    return found
+
+
 def rows_where(table, **keys):
     """The rows that have these values."""
     for name, value in keys.items():

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shiftscope.metrics.correlation import (
+    blocks_of,
     linear_r2,
     mcc,
     mcc_of_directions,
     mcc_two_codes,
+    mcc_up_to_reference,
     readability,
     readout,
     signed_correlation,
@@ -213,3 +215,72 @@ def test_a_second_code_serves_one_concept_and_copies_and_constants_none():
     assert mcc_two_codes(padded, truth) == pytest.approx(
         1
     )  # of the copies one is matched, the other may mend the first
+
+
+# --- up to a reference value
+
+ATTRIBUTES, VALUES = 3, 10
+
+
+@pytest.fixture(scope="module")
+def one_hot():
+    """Shifts of one-hot values of several attributes, of which some change in each pair, `[n, 30]`."""
+    rng = np.random.default_rng(7)
+    blocks = []
+    for _ in range(ATTRIBUTES):
+        old, new = rng.integers(VALUES, size=(2, 2000))
+        blocks.append(np.eye(VALUES)[new] - np.eye(VALUES)[old])
+    return np.concatenate(blocks, axis=1)
+
+
+def without(truth, references, rng):
+    """Codes of a model that has none for one value of each attribute: any order and scale, and little noise."""
+    kept = np.delete(truth, [VALUES * place + value for place, value in enumerate(references)], axis=1)
+    codes = kept * rng.choice([-1, 1], kept.shape[1]) * rng.uniform(0.2, 5, kept.shape[1])
+    return codes[:, rng.permutation(kept.shape[1])] + 0.01 * rng.normal(size=kept.shape)
+
+
+def rotated(truth, rng, within):
+    """Codes that span the same as those of `without`, mixed within each attribute or across all, as a model without
+    sparsity has them.
+    """
+    sizes = [VALUES - 1] * ATTRIBUTES if within else [(VALUES - 1) * ATTRIBUTES]
+    kept = np.delete(truth, [VALUES * place for place in range(ATTRIBUTES)], axis=1)
+    parts = np.split(kept, np.cumsum(sizes)[:-1], axis=1)
+    return np.concatenate([part @ np.linalg.qr(rng.normal(size=(part.shape[1],) * 2))[0] for part in parts], axis=1)
+
+
+def test_blocks_of_a_truth_are_the_columns_that_depend_on_each_other(one_hot):
+    blocks, free = blocks_of(one_hot)
+    assert [len(set(part)) for part in np.split(blocks, ATTRIBUTES)] == [1] * ATTRIBUTES
+    assert (len(set(blocks)), free.tolist()) == (ATTRIBUTES, [1] * ATTRIBUTES)
+    never = np.concatenate([one_hot[:, :3], np.zeros((len(one_hot), 1))], axis=1)
+    assert blocks_of(never)[1].tolist() == [0] * 4
+
+
+def test_seeds_that_differ_in_the_reference_alone_agree_up_to_it(one_hot):
+    rng = np.random.default_rng(8)
+    left, right = without(one_hot, (0, 1, 2), rng), without(one_hot, (3, 1, 4), rng)
+    assert mcc(left, right) < 0.95
+    assert mcc_up_to_reference(left, right, one_hot, one_hot) > 0.99
+    assert mcc_up_to_reference(left, left, one_hot, one_hot) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("within", "most"), [(False, 0.75), (True, 0.9)])
+def test_no_rotation_passes_for_it(one_hot, within, most):
+    """Not every invertible map is forgiven: neither across attributes nor within one."""
+    rng = np.random.default_rng(9)
+    found = [mcc_up_to_reference(rotated(one_hot, rng, within), rotated(one_hot, rng, within), one_hot, one_hot)
+             for _ in range(5)]  # fmt: skip
+    assert max(found) < most
+    right = without(one_hot, (0, 1, 2), rng)
+    assert mcc_up_to_reference(rotated(one_hot, rng, within), right, one_hot, one_hot) < most
+
+
+def test_without_dependent_columns_it_is_the_mcc(one_hot):
+    rng = np.random.default_rng(10)
+    truth = rng.normal(size=(200, 4))
+    left, right = truth + rng.normal(size=truth.shape), truth + rng.normal(size=truth.shape)
+    assert mcc_up_to_reference(left, right, truth, truth) == mcc(left, right)
+    dead = np.zeros((len(one_hot), 27))
+    assert mcc_up_to_reference(dead, dead, one_hot, one_hot) == 0.0

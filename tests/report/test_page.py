@@ -14,16 +14,20 @@ from helpers.programs import lacking
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.parts import read_parts, write_part
-from shiftscope.report.page import TEMPLATES, render, two_sentences
+from shiftscope.files import read_parquet
+from shiftscope.report.page import MARKS, TEMPLATES, columns_of, matrix_of, render, top_sentences
 from shiftscope.report.run_facts import run_facts
-from shiftscope.tables.base import entry
-from shiftscope.tables.drawing import write_figure
+from shiftscope.report.view import shown
+from shiftscope.tables import verdicts
+from shiftscope.tables.base import entry, names
+from shiftscope.tables.drawing import svg_text, write_figure
 from shiftscope.tables.wide import sheet, write_table
 
 NAMES = ("table_a6", "table_a2", "figure_a2")
 CONFIG = {
     "lms": {"smollm2_135m": {"kind": "wheel"}},
     "synthetic": {"synth_3_2": {}},
+    "variants": {"ica": {}},
     "note": "</pre><script>alert(1)</script>",
 }
 
@@ -50,9 +54,10 @@ def make(folder):
     figure = folder / "figures" / "figure_a2.svg"
     write_figure(module, frame, figure)
     vectors = write_vectors(folder / "results/vectors")
-    write_benchmark(folder / "benchmarks" / "train" / "a.tsv")
-    write_benchmark(folder / "benchmarks" / "train" / "b.tsv", s="20.0", max_rss="700")
-    write_benchmark(folder / "benchmarks" / "fetch_lm.tsv", max_rss="NA")
+    write_benchmark(folder / "benchmarks/train/synthetic/synth_3_2/codes_3/ica/seeds_0.tsv")
+    write_benchmark(folder / "benchmarks/train/synthetic/synth_3_2/codes_3/ica/seeds_1.tsv", s="20.0", max_rss="700")
+    write_benchmark(folder / "benchmarks/train/synthetic/gone/codes_3/ica/seeds_1.tsv", s="70.0")
+    write_benchmark(folder / "benchmarks/fetch_lm/smollm2_135m.tsv", max_rss="NA")
     for place, message in (
         ("train/synthetic/synth_3_2/codes_3/ica/seeds_0", "<b>slow</b>"),
         ("train/synthetic/gone/codes_3/ica/seeds_0", "of an earlier config"),
@@ -87,26 +92,96 @@ def test_run_json_tells_versions_and_hardware_but_not_the_machine(made):
     assert os.uname().nodename not in json.dumps(facts["hardware"])
 
 
-def test_the_two_sentences_come_from_the_tables(made):
-    first, second = two_sentences(made["frames"])
-    a6 = made["frames"]["table_a6"]
-    best = a6[(a6["variant"] == "ssae") & (a6["metric"] == "mcc_truth")]["mean"]
-    assert first.startswith("On synthetic data, where the truth is known, ssae recovers the concepts (MCC")
-    assert f"{best.min():.3f}".lstrip("0") in first
-    assert second.startswith("On smollm2_135m, ssae finds the same directions from every seed, whether")
-    assert "unsteered" in second
-    assert two_sentences({}) == (
-        "No synthetic data, where the truth is known, were run.",
-        "On language models, no SSAE was compared with its twin without sparsity.",
-    )
+def test_the_sentences_on_top_come_from_the_tables(made):
+    sentences = top_sentences(made["frames"])
+    assert sentences == [
+        "On synthetic data, our recipe recovers the concepts; the paper's does not.",
+        "Our recipe finds the same directions from every seed on smollm2_135m only without its control; the paper's does not "
+        "on smollm2_135m.",
+        "Our recipe steers held-out pairs closer to the target than no sparsity and PCA on smollm2_135m.",
+    ]
+
+
+def test_the_top_has_three_short_sentences_without_numbers_of_what_was_run_alone(made, tmp_path):
+    many = {name: made["frames"]["table_a2"] for name in ("table_g1", "figure_layers")} | made["frames"]
+    assert len(top_sentences(many)) == 3
+    for sentence in top_sentences(many):
+        assert len(sentence) < 160 and "(" not in sentence and not re.search(r"\.\d", sentence)
+    own = {"table_a2": made["frames"]["table_a2"]}
+    assert len(top_sentences(own)) == 1 and "synthetic" not in top_sentences(own)[0]
+    assert top_sentences({}) == ["No sparse shift autoencoder was compared with its twin without sparsity."]
 
 
 def test_a_failure_is_said_at_the_top(made, tmp_path):
     rows = [found | {"value": found["value"] * (1 if found["control"] else 0.7)} for found in synthetic_rows()]
     write_part(tmp_path / "part.parquet", rows)
     table = entry("table_a6").build(read_parts([tmp_path / "part.parquet"]))
-    assert "ssae does not reliably recover the concepts" in two_sentences({"table_a6": table})[0]
-    assert entry("table_a6").verdict(table)[0] == "not reproduced"
+    assert top_sentences({"table_a6": table}) == [
+        "On synthetic data, our recipe does not recover the concepts; the paper's does not."
+    ]
+    assert {one.status for one in entry("table_a6").verdict(table)} == {"not reproduced", "does not hold"}
+
+
+def matrix(frames, name):
+    """The statuses of a claim, by recipe, in the order of the columns."""
+    section = shown(entry(name), name, frames[name], [], "")
+    return {line.recipe: line.statuses for line in matrix_of(section, frames)}
+
+
+def test_the_matrix_has_a_status_for_all_that_a_claim_speaks_of(made):
+    frames = made["frames"]
+    assert columns_of(frames) == ["smollm2_135m", "synthetic"]
+    assert matrix(frames, "table_a6") == {"paper": ["", "not reproduced"], "ours": ["", "holds"]}
+    assert matrix(frames, "table_a2") == {"paper": ["not reproduced", ""], "ours": ["only without its control", ""]}
+    assert matrix(frames, "figure_a2") == {"paper": ["not tested", ""], "ours": ["holds", ""]}
+    other = frames | {"table_g1": frames["table_a2"].assign(lm="other")}
+    assert matrix(other, "table_a2")["ours"][:2] == ["not tested", "only without its control"]
+    words = {value for name, value in vars(verdicts).items() if name.isupper() and isinstance(value, str)}
+    assert words - {verdicts.THIS_PROJECT, verdicts.SYNTHETIC, verdicts.RECOMMENDED} == set(MARKS)
+
+
+def test_a_recipe_that_was_not_run_has_no_line(made):
+    frames = {name: frame[frame["recipe"] != "paper"] for name, frame in made["frames"].items()}
+    assert list(matrix(frames, "table_a2")) == ["ours"]
+    neither = {"table_a2": made["frames"]["table_a2"].query("recipe == ''")}
+    assert matrix(neither, "table_a2") == {"ours": ["not tested"]}
+
+
+def test_a_report_of_own_pairs_speaks_of_what_was_run_alone(tmp_path):
+    rows = [
+        found | {"dataset": "own", "eval_dataset": "own"}
+        for found in language_rows()
+        if found["dataset"] == "cat_135_3"
+    ]
+    rows = [found for found in rows if found["variant"] in ("ssae", "affine", "pca")]
+    write_part(tmp_path / "part.parquet", rows)
+    module, path = entry("table_a2"), tmp_path / "table_a2.parquet"
+    write_table(module.build(read_parts([tmp_path / "part.parquet"])), module, path, *(tmp_path / x for x in "cm"))
+    write_benchmark(tmp_path / "benchmarks/train/smollm2_135m/own/codes_27/ssae/seeds_0.tsv")
+    write_benchmark(tmp_path / "benchmarks/make_synthetic/synth_3_2.tsv")
+    config = {"lms": {"smollm2_135m": {}}, "pairs": {"own": {}}, "variants": {"ssae": {}}}
+    text = render([path], [], [], config, run_facts(tmp_path / "benchmarks", tmp_path, config), tmp_path / "index.html")
+    body = text[text.index("<body>") :].replace("paper A, Sec. 3, Table 2", "")
+    body = re.sub(r'<p class="claimed">.*?</p>|<script>.*</script>', "", body, flags=re.DOTALL)
+    assert not re.search(r"\bpaper\b|ynthetic|Llama|make_synthetic|Published", body)
+    assert "on smollm2_135m only" in top_sentences({"table_a2": read_parquet(path).to_pandas()})[0]
+
+
+def test_a_dead_model_is_red(made):
+    text = made["page"].read_text(encoding="utf-8")
+    dead = re.findall(r'data-sort="(\w+)">\w+ <span class="dead" title="[^"]+">dead</span>', text)
+    assert dead == ["ssae_paper"] * 3  # on every synthetic dataset, as its error is
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_empty_entry_says_why(name, tmp_path):
+    write_part(tmp_path / "part.parquet", [row("own", "ssae", "l0", 2.0, 4, seed=0)])
+    module = entry(name)
+    table = module.build(read_parts([tmp_path / "part.parquet"]))
+    drawn = svg_text(module.draw(table), name, module.TITLE) if name.startswith("figure_") else ""
+    section = shown(module, name, table, [], drawn)
+    assert section.empty == module.EMPTY and section.groups == []
+    assert not drawn or module.EMPTY in drawn
 
 
 def test_page_refers_to_nothing_outside_and_escapes_the_config(made):
@@ -129,7 +204,9 @@ def test_warnings_stand_beside_their_dataset_and_those_of_other_configs_do_not(m
 
 def test_figure_without_its_numbers_is_an_error(made):
     with pytest.raises(ShiftScopeError, match="figure figure_a2 came without its Parquet file"):
-        render(made["tables"][:2], [made["figure"]], [], {}, run_facts(made["folder"], made["folder"]), made["page"])
+        render(
+            made["tables"][:2], [made["figure"]], [], {}, run_facts(made["folder"], made["folder"], {}), made["page"]
+        )
 
 
 def test_page_without_any_result_says_so(tmp_path):
@@ -139,9 +216,10 @@ def test_page_without_any_result_says_so(tmp_path):
         module, path = entry(name), tmp_path / f"{name}.parquet"
         write_table(module.build(read_parts([tmp_path / "part.parquet"])), module, path, *(tmp_path / x for x in "cm"))
         tables.append(path)
-    text = render(tables, [], [], {}, run_facts(tmp_path / "absent", tmp_path / "absent"), tmp_path / "index.html")
+    facts = run_facts(tmp_path / "absent", tmp_path / "absent", {})
+    text = render(tables, [], [], {}, facts, tmp_path / "index.html")
     assert text.count("Not tested</strong>") == 3
-    assert text.count("No dataset has what this table shows") == 3
+    assert all(text.count(entry(name).EMPTY) == 2 for name in NAMES)  # as evidence, and in place of the table
     assert "No vectors were exported" in text
     assert "No benchmark files were found" in text
 
@@ -164,17 +242,15 @@ def test_page_holds_everything_and_asks_for_nothing(made, browser):
     assert set(browser.requests) == {made["page"].resolve().as_uri()}
     assert browser.errors == []
     sentences = browser.run("[...document.querySelectorAll('#findings .sentence')].map(s => s.textContent)")
-    assert sentences == [text.replace("'", "’") for text in two_sentences(made["frames"])]
+    assert sentences == [text.replace("'", "’") for text in top_sentences(made["frames"])]
     assert browser.run("document.querySelectorAll('h1').length") == 1
     assert browser.run("document.querySelectorAll('.claim').length") == len(NAMES)
     for name in NAMES:
         rows = len(sheet(made["frames"][name], entry(name).METRICS[0]).rows)
         found = f"document.querySelectorAll('#{name}-numbers tbody tr:not(.group)').length"
         assert browser.run(found) == rows
-        status = entry(name).verdict(made["frames"][name])[0]
-        assert browser.run(f"document.querySelector('.claim:has([href=\"#{name}\"]) .status').textContent") == (
-            status.capitalize()
-        )
+        found = browser.run(f"[...document.querySelectorAll('#claim-{name} .status')].map(s => s.textContent)")
+        assert found == [one.status.capitalize() for one in entry(name).verdict(made["frames"][name])]
     assert browser.run("document.querySelectorAll('figure svg.shiftscope-figure').length") == 1
     assert browser.run("document.querySelectorAll('dl.vectors dt').length") == len(LANGUAGE)
     assert 'vectors["concept_0"]' in browser.run("document.querySelector('#vectors ~ pre').textContent")
@@ -262,14 +338,20 @@ def test_both_schemes_can_be_read(made, browser, scheme):
     browser.open(made["page"], scheme=scheme)
     background = browser.run("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(255, 254, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
-    selectors = ["body", "a", "td.control", ".evidence", ".note", "figure svg text"]
-    contrasts = browser.run(CONTRAST % json.dumps([*selectors, *(f".mark-{place}" for place in marks(browser))]))
+    selectors = ["body", "a", "td.control", ".evidence", ".note", "figure svg text", ".dead", ".recipe"]
+    contrasts = browser.run(CONTRAST % json.dumps([*selectors, *(f".mark-{mark}" for mark in set(MARKS.values()))]))
     assert min(contrasts) >= 4.5
+    red = browser.run("getComputedStyle(document.querySelector('.dead')).color")
+    assert red == {"light": "rgb(165, 40, 31)", "dark": "rgb(240, 141, 131)"}[scheme]
 
 
-def marks(browser):
-    """The statuses that this page shows."""
-    return browser.run("[...document.querySelectorAll('.status')].map(s => s.className.match(/mark-(\\d)/)[1])")
+@pytest.mark.program
+def test_evidence_is_shown_on_demand(made, browser):
+    browser.open(made["page"])
+    shown = "[...document.querySelectorAll('.evidence')].some(e => e.checkVisibility())"
+    assert browser.run(shown) is False
+    browser.run("document.querySelector('#claim-table_a6 summary').click()")
+    assert browser.run(shown) is True
 
 
 @pytest.mark.program

@@ -12,7 +12,7 @@ from helpers.tables import built, written
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.metrics.base import label
-from shiftscope.tables import base, verdicts
+from shiftscope.tables import base
 from shiftscope.tables.base import NEEDS, entry, names
 
 
@@ -23,7 +23,8 @@ def test_catalogue_is_found_by_file_name_and_complete():
         assert module.PARTS in NEEDS
         assert set(module.PUBLISHED) <= {metric.name for metric in module.METRICS}
         assert all(
-            isinstance(text, str) and text for text in (module.TITLE, module.CLAIM, module.SOURCE, module.__doc__)
+            isinstance(text, str) and text
+            for text in (module.TITLE, module.CLAIM, module.SAID_BY, module.SOURCE, module.EMPTY, module.__doc__)
         )
         assert hasattr(module, "draw") == name.startswith("figure_")
 
@@ -74,7 +75,8 @@ def test_an_entry_that_offers_what_it_must_is_taken(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "member", ["TITLE", "CLAIM", "PARTS", "METRICS", "PUBLISHED", "SOURCE", "build", "verdict", "finding"]
+    "member",
+    ["TITLE", "CLAIM", "SAID_BY", "PARTS", "METRICS", "PUBLISHED", "SOURCE", "EMPTY", "build", "verdict", "finding"],
 )
 def test_an_entry_without_a_member_is_refused(member, monkeypatch):
     module = changed()
@@ -136,11 +138,11 @@ def test_datasets_without_the_metrics_give_an_honest_empty_table(tmp_path, caplo
     module = entry(name)
     assert len(table) == 0
     assert "no selected row of" in caplog.text
-    assert (module.verdict(table)[0], module.finding(table)) == (verdicts.NOT_TESTED, "")
+    assert (module.verdict(table), module.finding(table)) == ([], "")
     text, drawn = written(name, table, tmp_path)
-    assert "Not tested" in text
+    assert "**Not tested.**" in text and module.EMPTY in text
     if name.startswith("figure_"):
-        assert "No dataset has what this figure shows." in drawn
+        assert module.EMPTY in drawn
 
 
 @pytest.mark.parametrize("name", ["figure_a5", "table_a6s", "figure_a9", "table_a3"])
@@ -148,7 +150,7 @@ def test_without_what_they_look_for_the_tables_are_empty_and_say_so(tmp_path, na
     rows = [row("own", "ssae", metric, 0.5, 4, seed=0) for metric in ("mcc_truth", "l0")]
     table = built(name, rows, tmp_path)
     assert len(table) == 0
-    assert (entry(name).verdict(table)[0], entry(name).finding(table)) == (verdicts.NOT_TESTED, "")
+    assert (entry(name).verdict(table), entry(name).finding(table)) == ([], "")
     text, drawn = written(name, table, tmp_path)
-    assert "Not tested" in text
-    assert not drawn or "No dataset has what this figure shows." in drawn
+    assert "Not tested" in text and entry(name).EMPTY in text
+    assert not drawn or entry(name).EMPTY in drawn

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from helpers.fake_metrics import language_rows, row
-from helpers.tables import built, one
+from helpers.tables import built, one, verdict_on
 
 from shiftscope.tables import verdicts
 from shiftscope.tables.base import entry
@@ -41,14 +41,28 @@ def steering_case(published, heldout, random_heldout):
 @pytest.mark.parametrize(
     ("scores", "status"),
     [
-        ((0.7, 0.7, 0.5), verdicts.REPRODUCED),
+        ((0.7, 0.7, 0.5), verdicts.HOLDS),
         ((0.7, 0.5, 0.4), verdicts.WITHOUT_CONTROL),
         ((0.7, 0.7, 0.8), verdicts.WITHOUT_CONTROL),
-        ((0.55, 0.7, 0.5), verdicts.NOT_REPRODUCED),
+        ((0.55, 0.7, 0.5), verdicts.DOES_NOT_HOLD),
     ],
 )
 def test_verdict_on_steering_asks_the_held_out_score(tmp_path, scores, status):
-    assert entry("figure_a2").verdict(built("figure_a2", steering_case(*scores), tmp_path))[0] == status
+    table = built("figure_a2", steering_case(*scores), tmp_path)
+    assert verdict_on("figure_a2", table).status == status
+    assert "(" not in entry("figure_a2").finding(table)
+
+
+def test_the_source_is_not_judged_under_another_procedure(tmp_path):
+    table = built("figure_a2", language_rows(), tmp_path)
+    found = verdict_on("figure_a2", table, "paper")
+    assert (found.status, "encoded shift of the test pair itself" in found.sentence) == (verdicts.NOT_TESTED, True)
+    assert "encoded shift of the test pair itself" in entry("figure_a2").SOURCE
+
+
+def test_without_pca_the_claim_is_not_tested(tmp_path):
+    rows = [one for one in steering_case(0.7, 0.7, 0.5) if one["variant"] != "pca"]
+    assert verdict_on("figure_a2", built("figure_a2", rows, tmp_path)).status == verdicts.NOT_TESTED
 
 
 def test_findings_are_empty_without_a_sparse_variant(tmp_path):
@@ -56,4 +70,4 @@ def test_findings_are_empty_without_a_sparse_variant(tmp_path):
     module = entry("figure_a2")
     table = built("figure_a2", rows, tmp_path)
     assert module.finding(table) == ""
-    assert module.verdict(table)[0] == verdicts.NOT_TESTED
+    assert verdict_on("figure_a2", table).status == verdicts.NOT_TESTED

@@ -2,11 +2,10 @@
 
 import pytest
 from helpers.fake_metrics import BEST, GRID, grid_rows, row
-from helpers.tables import built, rows_where, written
+from helpers.tables import built, rows_where, verdict_on, written
 
 from shiftscope.metrics.correlation import MCC_SEEDS_DECODER
 from shiftscope.tables import verdicts
-from shiftscope.tables.base import entry
 from shiftscope.tables.wide import sheet
 
 
@@ -40,11 +39,12 @@ def test_variants_without_a_grid_of_both_hyperparameters_are_not_in_the_heatmaps
 @pytest.mark.parametrize(("truth_follows", "status"), [(True, verdicts.REPRODUCED), (False, verdicts.WITHOUT_CONTROL)])
 def test_udr_that_tracks_agreement_but_not_truth_is_told_apart(tmp_path, truth_follows, status):
     scores = {point: (agreement, truth if truth_follows else 1 - truth) for point, (agreement, truth) in GRID.items()}
-    module = entry("figure_a5")
     table = built("figure_a5", grid_rows(scores, BEST), tmp_path)
-    found, sentence = module.verdict(table)
-    assert found == status
-    assert f"with MCC to the truth {'1.00' if truth_follows else '−1.00'}" in sentence
+    found = verdict_on("figure_a5", table, "paper")
+    assert found.status == status
+    assert f"with MCC to the truth {'1.00' if truth_follows else '−1.00'}" in found.sentence
+    unknown = table[table["metric"] != "mcc_truth"]
+    assert verdict_on("figure_a5", unknown, "paper").status == verdicts.WITHOUT_CONTROL
 
 
 def test_the_heatmaps_show_every_cell_and_what_was_chosen(tmp_path):

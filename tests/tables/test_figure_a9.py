@@ -2,10 +2,9 @@
 
 import pytest
 from helpers.fake_metrics import size_rows
-from helpers.tables import built, rows_where, written
+from helpers.tables import built, rows_where, verdict_on, written
 
 from shiftscope.tables import verdicts
-from shiftscope.tables.base import entry
 
 SIZES = {
     27: {"ssae": (0.95, 0.98), "affine": (0.6, 0.5)},
@@ -31,11 +30,17 @@ def test_code_sizes_with_the_papers_numbers_at_their_own_sizes(tmp_path):
 @pytest.mark.parametrize(
     ("last", "status"),
     [
-        ({"ssae": (0.75, 0.7), "affine": (0.3, 0.2)}, verdicts.REPRODUCED),
+        ({"ssae": (0.75, 0.7), "affine": (0.3, 0.2)}, verdicts.HOLDS),
         ({"ssae": (0.75, 0.25), "affine": (0.3, 0.2)}, verdicts.WITHOUT_CONTROL),
-        ({"ssae": (0.55, 0.7), "affine": (0.5, 0.2)}, verdicts.NOT_REPRODUCED),
-        ({"ssae": (0.75, 0.7), "affine": (0.76, 0.2)}, verdicts.NOT_REPRODUCED),
+        ({"ssae": (0.55, 0.7), "affine": (0.5, 0.2)}, verdicts.DOES_NOT_HOLD),
+        ({"ssae": (0.75, 0.7), "affine": (0.76, 0.2)}, verdicts.DOES_NOT_HOLD),
     ],
 )
 def test_verdict_on_code_sizes(tmp_path, last, status):
-    assert entry("figure_a9").verdict(built("figure_a9", size_rows(SIZES | {500: last}), tmp_path))[0] == status
+    table = built("figure_a9", size_rows(SIZES | {500: last}), tmp_path)
+    assert verdict_on("figure_a9", table).status == status
+
+
+def test_sizes_without_the_twin_are_not_tested(tmp_path):
+    sizes = {27: SIZES[27], 135: {"ssae": SIZES[135]["ssae"]}}
+    assert verdict_on("figure_a9", built("figure_a9", size_rows(sizes), tmp_path)).status == verdicts.NOT_TESTED

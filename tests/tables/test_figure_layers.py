@@ -4,7 +4,7 @@ import re
 
 import pytest
 from helpers.fake_metrics import layer_rows, row
-from helpers.tables import built
+from helpers.tables import built, verdict_on
 
 from shiftscope.tables import figure_layers, verdicts
 from shiftscope.tables.drawing import write_figure
@@ -45,17 +45,24 @@ def curve(untrained, **scores):
 @pytest.mark.parametrize(
     ("rows", "status", "found"),
     [
-        (curve(0.3, last=0.9, early=0.5), verdicts.REPRODUCED, "no layer shows the concepts better than the last"),
-        (curve(0.9, last=0.9, early=0.5), verdicts.WITHOUT_CONTROL, "no layer"),
-        (curve(0.3, last=0.5, early=0.9), verdicts.NOT_REPRODUCED,
-         r"layer resid_post.0 shows the concepts of cat_135_3 better than the last \(MCC .90 against .50\)"),
-        (curve(0.3, last=0.9), verdicts.NOT_TESTED, "^$"),
+        (curve(0.3, last=0.9, early=0.5), verdicts.HOLDS, "finds the concepts at the last layer as well as at any"),
+        (curve(0.9, last=0.9, early=0.5), verdicts.WITHOUT_CONTROL, "only without its control"),
+        (curve(0.3, last=0.5, early=0.9), verdicts.DOES_NOT_HOLD, "at another layer better than at the last"),
     ],
 )  # fmt: skip
 def test_the_verdict_compares_the_last_layer_with_the_best(tmp_path, rows, status, found):
     table = built("figure_layers", rows, tmp_path)
-    assert figure_layers.verdict(table)[0] == status
+    found_here = verdict_on("figure_layers", table)
+    assert found_here.status == status
+    assert ("cat_135_3 has .90 at resid_post.0 against .50" in found_here.sentence) == (
+        status == verdicts.DOES_NOT_HOLD
+    )
     assert re.search(found, figure_layers.finding(table))
+
+
+def test_one_layer_alone_is_not_judged(tmp_path):
+    table = built("figure_layers", curve(0.3, last=0.9), tmp_path)
+    assert (figure_layers.verdict(table), figure_layers.finding(table)) == ([], "")
 
 
 def test_the_figure_has_a_panel_per_dataset_and_score(tmp_path):

@@ -2,10 +2,9 @@
 
 import pytest
 from helpers.fake_metrics import row
-from helpers.tables import built, rows_where, written
+from helpers.tables import built, rows_where, verdict_on, written
 
 from shiftscope.tables import verdicts
-from shiftscope.tables.base import entry
 
 
 def pair_rows(levels, variant="ssae_pairs", dataset="cat_135_3"):
@@ -38,18 +37,17 @@ def test_every_number_of_pairs_is_a_point_and_whole_variants_are_none(tmp_path):
     [
         (
             {50: 0.4, 200: 0.94, 1000: 0.95},
-            verdicts.REPRODUCED,
+            verdicts.HOLDS,
             "cat_135_3, MCC, truth: .40 from 50 pairs, .95 from 1000",
         ),
-        ({50: 0.4, 200: 0.8, 1000: 0.95}, verdicts.NOT_REPRODUCED, ".95 from 1000 pairs"),
-        ({}, verdicts.NOT_TESTED, "No variant was trained on several"),
+        ({50: 0.4, 200: 0.8, 1000: 0.95}, verdicts.DOES_NOT_HOLD, ".95 from 1000 pairs"),
+        ({}, verdicts.NOT_TESTED, "Nothing of our recipe was run for this."),
     ],
 )
 def test_the_last_step_up_in_pairs_decides(tmp_path, levels, status, said):
     rows = [*pair_rows(levels), *pair_rows({50: 0.5, 1000: 0.5}, "affine_pairs")]
-    table = built("figure_pairs", rows if levels else pair_rows({}), tmp_path)
-    assert entry("figure_pairs").verdict(table)[0] == status
-    assert said in entry("figure_pairs").verdict(table)[1]
+    found = verdict_on("figure_pairs", built("figure_pairs", rows, tmp_path))
+    assert found.status == status and said in found.sentence
 
 
 def test_without_a_truth_the_agreement_of_seeds_decides(tmp_path):
@@ -57,5 +55,5 @@ def test_without_a_truth_the_agreement_of_seeds_decides(tmp_path):
         row("own", "ssae_pairs", "mcc_seeds_decoder", level, 4, seed=0, seed_2=1, params=f'{{"n_pairs":{number}}}')
         for number, level in ((10, 0.5), (30, 0.9))
     ]
-    status, said = entry("figure_pairs").verdict(built("figure_pairs", rows, tmp_path))
-    assert status == verdicts.NOT_REPRODUCED and "own, MCC, seeds: .50 from 10 pairs" in said
+    found = verdict_on("figure_pairs", built("figure_pairs", rows, tmp_path))
+    assert found.status == verdicts.DOES_NOT_HOLD and "own, MCC, seeds: .50 from 10 pairs" in found.sentence

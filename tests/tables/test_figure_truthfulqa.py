@@ -2,22 +2,21 @@
 
 import pytest
 from helpers.answers import part_rows
-from helpers.tables import built
+from helpers.tables import built, verdict_on
 
 from shiftscope.tables.base import entry
 from shiftscope.tables.drawing import write_figure
-from shiftscope.tables.verdicts import NOT_REPRODUCED, REPRODUCED, WITHOUT_CONTROL
+from shiftscope.tables.verdicts import DOES_NOT_HOLD, HOLDS, WITHOUT_CONTROL
 from shiftscope.tables.wide import write_table
 
 
 @pytest.mark.parametrize(
     ("case", "status"),
-    [({}, REPRODUCED), ({"climb": 0.0}, NOT_REPRODUCED), ({"random_climb": 0.1}, WITHOUT_CONTROL)],
+    [({}, HOLDS), ({"climb": 0.0}, DOES_NOT_HOLD), ({"random_climb": 0.1}, WITHOUT_CONTROL)],
 )
 def test_the_figure_asks_for_a_climb_that_random_directions_do_not_have(tmp_path, case, status):
-    module = entry("figure_truthfulqa")
     table = built("figure_truthfulqa", part_rows(**case), tmp_path)
-    assert module.verdict(table)[0] == status
+    assert verdict_on("figure_truthfulqa", table, lm="tiny").status == status
     curve = table[(table["variant"] == "affine") & (table["metric"] == "mc2")]
     assert curve["dose"].tolist() == [-1, 0, 1]
     assert curve["no_steering"].tolist() == pytest.approx([0.4] * 3)

@@ -1,10 +1,9 @@
 """A-T6s: sensitivity to the recipe's hyperparameters."""
 
 from helpers.fake_metrics import BEST, GRID, grid_rows
-from helpers.tables import built, rows_where, written
+from helpers.tables import built, rows_where, verdict_on, written
 
 from shiftscope.tables import verdicts
-from shiftscope.tables.base import entry
 
 
 def test_sensitivity_varies_one_hyperparameter_at_a_time(tmp_path):
@@ -16,14 +15,14 @@ def test_sensitivity_varies_one_hyperparameter_at_a_time(tmp_path):
     }  # fmt: skip
     assert "ssae_paper_grid: lr .01, β .2 (chosen)" in set(binary["variant"])
     assert set(table["dataset"]) == {"binary_2_2", "synth_3_2"}
-    status, sentence = entry("table_a6s").verdict(table)
-    assert status == verdicts.REPRODUCED
-    assert "UDR's choice is as good as the best of them on 1 of 2 datasets" in sentence
+    found = [verdict_on("table_a6s", table, "paper", lm) for lm in ("smollm2_135m", "synthetic")]
+    assert [one.status for one in found] == [verdicts.HOLDS] * 2
+    assert ["on 1 of 1 grid" in one.sentence for one in found] == [True, False]
+    assert verdict_on("table_a6s", table).status == verdicts.NOT_TESTED
     assert "(chosen)" in written("table_a6s", table, tmp_path)[0]
 
 
 def test_settings_that_differ_by_less_than_seeds_do_not_matter(tmp_path):
     level = {point: (0.9, 0.5) for point in GRID}
-    assert (
-        entry("table_a6s").verdict(built("table_a6s", grid_rows(level, BEST), tmp_path))[0] == verdicts.NOT_REPRODUCED
-    )
+    table = built("table_a6s", grid_rows(level, BEST), tmp_path)
+    assert verdict_on("table_a6s", table, "paper").status == verdicts.DOES_NOT_HOLD

@@ -7,8 +7,9 @@ from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 
 from shiftscope.metrics.correlation import mcc, mcc_of_directions
 from shiftscope.metrics.sparsity import reconstruction_error
+from shiftscope.pair_embeddings import TrainingPairs
 from shiftscope.variants.base import decode
-from shiftscope.variants.dictionary_learning import DictionaryLearning, lasso, learn
+from shiftscope.variants.dictionary_learning import DictionaryLearning, lasso, learn, objective
 from shiftscope.variants.pca import Pca
 
 
@@ -32,23 +33,49 @@ def test_dictionary_learning_finds_concepts_that_change_one_at_a_time(seed):
 def test_dictionary_learning_is_scikit_learns_step_for_step(alpha):
     rng = np.random.default_rng(8)
     inputs = one_at_a_time(rng) @ rng.normal(size=(K, D)) + 0.1 * rng.normal(size=(1500, D))
-    start = rng.normal(size=(K, D))
-    start /= np.linalg.norm(start, axis=1, keepdims=True)
-    found, _ = learn(start, inputs, DictionaryLearning(alpha=alpha, steps=50), np.random.default_rng(9))
-    peer = MiniBatchDictionaryLearning(K, alpha=alpha, fit_algorithm="cd", dict_init=start.copy())
-    generator = np.random.default_rng(9)
-    for _ in range(50):
-        peer.partial_fit(inputs[generator.choice(len(inputs), 32, replace=False)])
-    assert np.abs(found - start).max() > 0.1
-    assert found == pytest.approx(peer.components_, abs=1e-4)
+    starts = rng.normal(size=(2, K, D))
+    starts /= np.linalg.norm(starts, axis=2, keepdims=True)
+    every, moved = learn(starts, inputs, DictionaryLearning(alpha=alpha, steps=50), np.random.default_rng(9))
+    assert moved.shape == (2,)
+    for start, found in zip(starts, every, strict=True):
+        peer = MiniBatchDictionaryLearning(K, alpha=alpha, fit_algorithm="cd", dict_init=start.copy())
+        generator = np.random.default_rng(9)
+        for _ in range(50):
+            peer.partial_fit(inputs[generator.choice(len(inputs), 32, replace=False)])
+        assert np.abs(found - start).max() > 0.1
+        assert found == pytest.approx(peer.components_, abs=1e-4)
 
 
 def test_lasso_codes_are_scikit_learns():
     rng = np.random.default_rng(10)
-    inputs, atoms = rng.normal(size=(40, D)), rng.normal(size=(K, D))
-    codes = lasso(inputs, atoms, 0.8)
-    assert (codes == 0).any() and (codes != 0).any()
-    assert codes == pytest.approx(sparse_encode(inputs, atoms, algorithm="lasso_cd", alpha=0.8), abs=1e-4)
+    inputs, several = rng.normal(size=(40, D)), rng.normal(size=(2, K, D))
+    for atoms, codes in zip(several, lasso(inputs, several, 0.8), strict=True):
+        assert (codes == 0).any() and (codes != 0).any()
+        assert codes == pytest.approx(sparse_encode(inputs, atoms, algorithm="lasso_cd", alpha=0.8), abs=1e-4)
+
+
+def test_of_several_starts_the_one_with_the_least_objective_is_kept():
+    """Two concepts that often change together: their sum and difference are a worse optimum, where many starts end."""
+    rng = np.random.default_rng(4)
+    concepts = np.array([[1, 0], [0, 1], [1, 1], [1, -1]])[rng.choice(4, 3000, p=(1 / 3, 1 / 3, 1 / 6, 1 / 6))]
+    concepts = concepts * rng.choice([-1, 1], (3000, 1))
+    pairs = TrainingPairs((concepts @ rng.normal(size=(2, D))).astype(np.float32), None, None, 2)
+
+    def found(n_init, seed):
+        arrays = DictionaryLearning(alpha=0.2, steps=100, n_init=n_init).fit(pairs, 2, seed)
+        return mcc(DictionaryLearning.encode(arrays, pairs.shifts), concepts)
+
+    alone = [found(1, seed) for seed in range(6)]
+    assert min(alone) < 0.9
+    assert min(found(8, seed) for seed in range(6)) > 0.99
+
+
+def test_the_objective_is_that_of_the_lasso():
+    rng = np.random.default_rng(11)
+    inputs, atoms, codes = rng.normal(size=(6, D)), rng.normal(size=(2, K, D)), rng.normal(size=(2, 6, K))
+    for found, dictionary, each in zip(objective(inputs, atoms, codes, 0.3), atoms, codes, strict=True):
+        every = [((x - c @ dictionary) ** 2).sum() / 2 + 0.3 * abs(c).sum() for x, c in zip(inputs, each, strict=True)]
+        assert found == pytest.approx(np.mean(every))
 
 
 def test_what_did_not_converge_is_said_and_kept(caplog):

@@ -128,7 +128,7 @@ def variants_in(files: list[Path]) -> set[str]:
         ("ssae", {"ssae", "_whitening"}),
         ("affine", {"affine", "ssae", "_whitening"}),
         ("pca", {"pca"}),
-        ("mean_difference", {"mean_difference", "_labelled"}),
+        ("mean_difference", {"mean_difference", "_labelled", "_unshrunk"}),
         ("ssae_paper", {"ssae_paper"}),
         ("ssae_paper_repaired", {"ssae_paper_repaired", "ssae_paper"}),
     ],

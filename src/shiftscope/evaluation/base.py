@@ -90,6 +90,7 @@ def common(data: PairEmbeddings, eval_dataset: str, split: str) -> Row:
         "control": "untrained_lm" if facts["untrained_of"] else "",
         "split": split,
         "variant": "",
+        "kind": "",
         "params": "{}",
         "selected": True,
     }
@@ -99,6 +100,7 @@ def described(one: Trained, model: Model) -> Row:
     """What rows of one model share."""
     return {
         "variant": one.facts["variant"],
+        "kind": one.facts["kind"],
         "codes": one.n_codes,
         "params": canonical_json(one.settings[model.setting]),
         "selected": model.setting == one.chosen,

@@ -62,6 +62,7 @@ class Direction(NamedTuple):
     """A vector `[d]` that is added in several doses; `seed` is that of the model, or of the random draw."""
 
     variant: str
+    kind: str
     codes: int
     params: str
     control: str
@@ -105,7 +106,7 @@ def directions_of(
         named.append((int(seed.removeprefix("seed_")), concept, vector))
     drawn = [(draw, f"random_{index}", vector) for draw in range(random)
              for index, vector in enumerate(_random(draw, [vectors[name] for name in about["names"]]))]  # fmt: skip
-    head = about["variant"], about["codes"], params
+    head = about["variant"], about["kind"], about["codes"], params
     found = [Direction(*head, "", *one) for one in named]
     found += [Direction(*head, "random_dictionary", *one) for one in drawn]
     return [one._replace(vector=-one.vector if one.vector @ right < 0 else one.vector) for one in found]
@@ -167,14 +168,20 @@ def rows_of(
     `base` holds what all rows share. Doses are given without 0, which is row 0 of the outcome.
     """
     fit = halves(np.arange(len(outcome.mc1)), seed)
-    rows = [base | row for row in _at(outcome, 0, fit, {"variant": "", "codes": 0, "params": "{}"}, "no_steering", 0.0)]
+    rows = [
+        base | row
+        for row in _at(outcome, 0, fit, {"variant": "", "kind": "", "codes": 0, "params": "{}"}, "no_steering", 0.0)
+    ]
     for number, one in enumerate(directions):
         about = _about(one) | {"concept": one.concept}
         places = {0.0: 0} | {dose: 1 + number * len(doses) + place for place, dose in enumerate(doses)}
         for dose, column in sorted(places.items()):
             rows += [base | row | about for row in _curve(outcome, column, dose)]
-    numbered = sorted(enumerate(directions), key=lambda pair: pair[1][:5])
-    for _, models in groupby(numbered, key=lambda pair: pair[1][:5]):  # all vectors of one model, or of one draw
+
+    def model(numbered: tuple[int, Direction]) -> tuple:
+        return tuple(_about(numbered[1]).values())
+
+    for _, models in groupby(sorted(enumerate(directions), key=model), key=model):  # all vectors of one model or draw
         members = list(models)
         dose_of = {0: 0.0} | {1 + number * len(doses) + place: dose
                               for number, _ in members for place, dose in enumerate(doses)}  # fmt: skip
@@ -185,7 +192,7 @@ def rows_of(
 
 
 def _about(one: Direction) -> Row:
-    return {key: getattr(one, key) for key in ("variant", "codes", "params", "control", "seed")}
+    return {key: getattr(one, key) for key in ("variant", "kind", "codes", "params", "control", "seed")}
 
 
 def _curve(outcome: Outcome, column: int, dose: float) -> Iterator[Row]:

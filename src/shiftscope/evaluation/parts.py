@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         pa.field("lm", pa.string(), nullable=False),
         pa.field("layer", pa.string(), nullable=False),
         pa.field("variant", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
         pa.field("codes", pa.int32(), nullable=False),
         pa.field("params", pa.string(), nullable=False),
         pa.field("selected", pa.bool_(), nullable=False),

@@ -121,11 +121,32 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
         by_setting.setdefault(setting, []).append((decoder, code))
         yield row | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": decoder}
         yield row | {"metric": correlation.MCC_SEEDS_CODES.name, "value": code}
+        yield from (
+            row | found
+            for found in reference_rows(
+                data, data_seed, codes[setting, data_seed, seed], codes[setting, data_seed, seed_2]
+            )
+        )
     for setting, values in by_setting.items():
         row = described(one, next(model for model in one.models if model.setting == setting))
         row |= {"seed": None, "data_seed": None}
         for metric, value in zip((UDR.name, UDR_CODES.name), np.median(values, axis=0), strict=True):
             yield row | {"metric": metric, "value": float(value)}
+
+
+def reference_rows(data: PairEmbeddings, data_seed: int, left: np.ndarray, right: np.ndarray) -> Iterator[Row]:
+    """Agreement of held-out codes up to reference values, either way, where the primary truth leaves such values.
+
+    With as many codes as the truth has columns, or more, there is a code for every value.
+    """
+    known = next(truths(data, data_seed), None)
+    if known is None or known[0] != correlation.MCC_TRUTH.name:
+        return
+    _, training, test = known
+    if not correlation.blocks_of(training)[1].any() or left.shape[1] >= test.shape[1]:
+        return
+    both = [correlation.mcc_up_to_reference(*pair, test, training) for pair in ((left, right), (right, left))]
+    yield {"metric": correlation.MCC_SEEDS_REFERENCE.name, "value": float(np.mean(both))}
 
 
 def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
@@ -143,7 +164,10 @@ def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
             yield from (row | base | {"seed": seed} for row in random_rows(data, data_seed, directions))
         for (seed, left), (seed_2, right) in itertools.combinations(enumerate(dictionaries), 2):
             value = correlation.mcc_of_directions(left, right)
-            yield base | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": value, "seed": seed, "seed_2": seed_2}
+            pair = base | {"seed": seed, "seed_2": seed_2}
+            yield pair | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": value}
+            codes = (data.shifts(data_seed, "test") @ directions.T for directions in (left, right))
+            yield from (pair | found for found in reference_rows(data, data_seed, *codes))
 
 
 def random_rows(data: PairEmbeddings, data_seed: int, directions: np.ndarray) -> Iterator[Row]:

@@ -26,7 +26,7 @@ class Train(Source):
     weight_decay: float = Field(0.05, ge=0)
     seed: int = Field(0, ge=0)
     checkpoints: list[int] = Field([0, 25, 50, 100, 200, 400, 800], description="steps at which weights are kept, too")
-    gate: float = Field(0.8, le=1, description="share of each concept's effect on the next token that must be learned")
+    gate: float = Field(0.5, le=1, description="share of each concept's effect on the next token that must be learned")
 
     @model_validator(mode="after")
     def _fits(self) -> Train:

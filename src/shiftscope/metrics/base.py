@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import ClassVar
@@ -30,6 +31,8 @@ class Metric:
     """what a value belongs to: a seed, a pair of seeds, …"""
     higher_is_better: bool | None = None
     """None: neither is"""
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    """between which its values lie, and so its mean"""
 
     known: ClassVar[dict[str, Metric]] = {}
     """all metrics whose modules were imported"""

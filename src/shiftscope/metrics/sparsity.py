@@ -1,5 +1,7 @@
 """What a code costs and what it explains: error, sparsity and live codes on held-out shifts."""
 
+import math
+
 import numpy as np
 
 from shiftscope.metrics.base import Metric
@@ -7,7 +9,7 @@ from shiftscope.variants.base import Arrays, Variant, codes_of, decode
 
 RECONSTRUCTION = Metric(
     "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs.",
-    "seed", higher_is_better=False,
+    "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 L0 = Metric("l0", "l0", "Codes above 1 % of their sample's norm, mean over held-out pairs.", "seed")
 L1 = Metric("l1", "l1", "Mean absolute code over its sample's norm, mean over held-out pairs.", "seed")

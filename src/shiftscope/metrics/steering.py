@@ -14,7 +14,7 @@ COSINE_PUBLISHED = Metric(
     "cosine_published", "cosine, as published",
     "Cosine between target and steered embedding with the best column chosen anew for every pair, as the authors' code "
     "does it; choosing inflates it.",
-    "seed × concept", higher_is_better=True,
+    "seed × concept", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 COSINE_PUBLISHED_SD = Metric(
     "cosine_published_sd",
@@ -25,7 +25,7 @@ COSINE_PUBLISHED_SD = Metric(
 COSINE_HELDOUT = Metric(
     "cosine_heldout", "cosine, held out",
     "Direction, sign and scale are chosen on one half of the single-concept pairs and scored on the other.",
-    "seed × concept", higher_is_better=True,
+    "seed × concept", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 COSINE_HELDOUT_SD = Metric(
     "cosine_heldout_sd", "cosine_heldout_sd", "Standard deviation over pairs of `cosine_heldout`.", "seed × concept"

@@ -1,5 +1,7 @@
 """Multiple-choice scores of TruthfulQA (Lin et al. 2022, arXiv 2109.07958, Sec. 3.2 and the authors' code)."""
 
+import math
+
 import numpy as np
 
 from shiftscope.metrics.base import Metric
@@ -7,16 +9,21 @@ from shiftscope.metrics.base import Metric
 MC1_ACCURACY = Metric(
     "mc1_accuracy", "mc1",
     "Share of held-out questions whose one right answer is more likely than every wrong one (Lin et al. 2022).",
-    "seed × vector × dose", higher_is_better=True,
+    "seed × vector × dose", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 MC2 = Metric(
     "mc2", "mc2",
     "The right answers' share of the probability of all answers to a held-out question, mean over questions (Lin et al. "
     "2022).",
-    "seed × vector × dose", higher_is_better=True,
+    "seed × vector × dose", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 PERPLEXITY = Metric(
-    "perplexity", "perplexity", "Of neutral text, per token.", "seed × vector × dose", higher_is_better=False
+    "perplexity",
+    "perplexity",
+    "Of neutral text, per token.",
+    "seed × vector × dose",
+    higher_is_better=False,
+    limits=(1, math.inf),
 )
 MC1_ACCURACY_CHOSEN = Metric(
     "mc1_accuracy_chosen",
@@ -24,13 +31,19 @@ MC1_ACCURACY_CHOSEN = Metric(
     "mc1 at that dose, on the same questions as mc2.",
     "seed",
     higher_is_better=True,
+    limits=(0, 1),
 )
 MC2_CHOSEN = Metric(
     "mc2_chosen", "mc2, steered", "mc2 at the dose chosen on half of the held-out questions, scored on the others.",
-    "seed", higher_is_better=True,
+    "seed", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 PERPLEXITY_CHOSEN = Metric(
-    "perplexity_chosen", "perplexity, steered", "Of neutral text at that dose.", "seed", higher_is_better=False
+    "perplexity_chosen",
+    "perplexity, steered",
+    "Of neutral text at that dose.",
+    "seed",
+    higher_is_better=False,
+    limits=(1, math.inf),
 )
 DOSE_CHOSEN = Metric("dose_chosen", "dose", "The chosen dose, in multiples of the vector; 0 is not to steer.", "seed")
 MC1_ACCURACY_GAIN_SE = Metric(

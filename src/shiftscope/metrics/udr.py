@@ -12,10 +12,15 @@ from shiftscope.models import Model
 UDR = Metric(
     "udr", "UDR",
     "Median over pairs of seeds of the MCC of their decoder directions; what settings are chosen by.",
-    "setting", higher_is_better=True,
+    "setting", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 UDR_CODES = Metric(
-    "udr_codes", "udr_codes", "The same of the MCC of their codes of held-out pairs.", "setting", higher_is_better=True
+    "udr_codes",
+    "udr_codes",
+    "The same of the MCC of their codes of held-out pairs.",
+    "setting",
+    higher_is_better=True,
+    limits=(0, 1),
 )
 DECENT = 1.5
 """a setting is eligible if its error is at most this many times the smallest one's, plus `MARGIN`"""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_parquet
@@ -17,6 +17,7 @@ from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
 from shiftscope.tables.base import entry
 from shiftscope.tables.numbers import count
+from shiftscope.tables.wide import DEAD_MEANING
 from shiftscope.vocabulary import SYNTHETIC
 from shiftscope.workflow.paths import VECTORS_ABOUT, parsed
 
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "templates"
 TEMPLATES = [FOLDER / name for name in ("page.html", "page.css", "page.js")]
 """Files the page is made of besides Python: a rule that writes the report declares them as its code."""
-STATUSES = [
-    verdicts.REPRODUCED,
-    verdicts.OUR_RECIPE,
-    verdicts.WITHOUT_CONTROL,
-    verdicts.NOT_REPRODUCED,
-    verdicts.NOT_TESTED,
-]
-"""In the order of their marks in the style sheet, from a full circle to an empty one."""
+MARKS = {
+    verdicts.REPRODUCED: "full",
+    verdicts.HOLDS: "full",
+    verdicts.WITHOUT_CONTROL: "half",
+    verdicts.NOT_REPRODUCED: "empty",
+    verdicts.DOES_NOT_HOLD: "empty",
+    verdicts.NOT_TESTED: "none",
+}
+"""The mark of each status in the style sheet."""
 FORMATS = {"csv": "CSV", "md": "Markdown", "parquet": "Parquet"}
 THREE_LINES = """\
 vectors = safetensors.torch.load_file("{path}")
@@ -88,9 +90,17 @@ def render(
     environment.filters["names"] = _marker_of_names(frames)
     page = environment.get_template("page.html")
     return page.render(
-        sentences=two_sentences(frames),
+        sentences=top_sentences(frames),
         sections=sections,
-        statuses=STATUSES,
+        matrix=[matrix_of(section, frames) for section in sections],
+        columns=columns_of(frames),
+        marks=MARKS,
+        recipes=verdicts.RECIPES,
+        synthetic=SYNTHETIC,
+        dead=DEAD_MEANING,
+        paper_run="paper" in _distinct(frames, "recipe"),
+        published=any(section.published for section in sections),
+        any_dead=any(row.dead for section in sections for group in section.groups for row in group.rows),
         glossary=_glossary(sections),
         lms=_distinct(frames, "lm", without=SYNTHETIC),
         vectors=exported,
@@ -103,29 +113,54 @@ def render(
     )
 
 
-LEADING = ("table_a6", "table_a2", "table_g1", "figure_a2")
-"""the entries that the two sentences on top speak of, if they are there; else all are"""
+LEADING = ("table_a6", "table_a2", "figure_a2", "table_truthfulqa")
+"""the entries of which the sentences on top speak first"""
+MOST_SENTENCES = 3
 
 
-def two_sentences(frames: dict[str, pd.DataFrame]) -> tuple[str, str]:
-    """What was found, in one sentence on synthetic data and one on language models, from the tables' own findings."""
-    found: dict[str, dict[str, str]] = {"synthetic": {}, "language": {}}
-    for name in sorted(frames, key=_place):
-        module = entry(name)
-        clause = module.finding(frames[name])
-        if clause:
-            found["synthetic" if module.PARTS == "synthetic" else "language"][name] = clause
-    synthetic, language = (
-        ", and ".join([clauses[name] for name in clauses if name in LEADING] or clauses.values())
-        for clauses in found.values()
-    )
-    lms = " and ".join(_distinct(frames, "lm", without=SYNTHETIC))
-    return (
-        f"On synthetic data, where the truth is known, {synthetic}."
-        if synthetic
-        else "No synthetic data, where the truth is known, were run.",
-        f"On {lms or 'language models'}, {language or 'no SSAE was compared with its twin without sparsity'}.",
-    )
+def top_sentences(frames: dict[str, pd.DataFrame]) -> list[str]:
+    """What was found, in three short sentences at most, from the tables' own findings: of what was run alone."""
+    order = sorted(frames, key=lambda name: (LEADING.index(name) if name in LEADING else len(LEADING), _place(name)))
+    found = [finding for name in order if (finding := entry(name).finding(frames[name]))]
+    return found[:MOST_SENTENCES] or ["No sparse shift autoencoder was compared with its twin without sparsity."]
+
+
+class ClaimRow(NamedTuple):
+    """One recipe's line of a claim in the matrix."""
+
+    recipe: str
+    statuses: list[str]
+    """By column; empty where the claim says nothing of it."""
+
+
+def columns_of(frames: dict[str, pd.DataFrame]) -> list[str]:
+    """The columns of the matrix of claims: language models, and synthetic data last."""
+    found = _distinct(frames, "lm")
+    return [*(lm for lm in found if lm != SYNTHETIC), *(lm for lm in found if lm == SYNTHETIC)]
+
+
+def matrix_of(section: Shown, frames: dict[str, pd.DataFrame]) -> list[ClaimRow]:
+    """The lines of one claim, for every recipe that was run at all; one that says that it was not tested if none was."""
+    run = [recipe for recipe in verdicts.RECIPES if recipe in _distinct(frames, "recipe")]
+    told = {(one.recipe, one.lm): one.status for one in section.verdicts}
+    parts = entry(section.name).PARTS
+    return [
+        ClaimRow(
+            recipe,
+            [
+                told.get((recipe, lm), verdicts.NOT_TESTED if _speaks_of(parts, lm) else "")
+                for lm in columns_of(frames) or [""]
+            ],
+        )
+        for recipe in run or ["ours"]
+    ]
+
+
+def _speaks_of(parts: str, lm: str) -> bool:
+    """Whether a claim on these parts says anything of a language model, or of synthetic data."""
+    if parts in ("synthetic", "crowded"):
+        return lm in (SYNTHETIC, "")
+    return parts == "all" or (lm != SYNTHETIC and parts != "known")
 
 
 def _place(name: str) -> tuple[bool, bool, str]:

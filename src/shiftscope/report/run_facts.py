@@ -4,28 +4,50 @@ import csv
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shiftscope.workflow.paths import job_of_log, rule_of_benchmark
+from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.workflow.paths import job_of_log, lm_of, parts_of_job, rule_of_benchmark
 
 PACKAGES = ("shiftscope", "snakemake", "torch", "cooper-optim", "transformers", "numpy", "scipy", "scikit-learn",
             "pandas", "pyarrow", "safetensors", "matplotlib")  # fmt: skip
 
 
-def run_facts(benchmarks: Path, logs: Path) -> dict[str, Any]:
-    """What ran: `versions` by package, `hardware`, `rules`, the wall time of each, and the `warnings` of its jobs."""
+def run_facts(benchmarks: Path, logs: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """What ran: `versions` by package, `hardware`, `rules`, the wall time of each, and the `warnings` of its jobs.
+
+    Files of jobs that the resolved `config` does not ask for lie there from earlier runs, and are passed over.
+    """
+    names = names_of(config)
     return {
-        "versions": versions(), "hardware": hardware(), "rules": wall_times(benchmarks), "warnings": warned(logs),
+        "versions": versions(), "hardware": hardware(), "rules": wall_times(benchmarks, names),
+        "warnings": warned(logs, names),
     }  # fmt: skip
 
 
-def warned(logs: Path) -> list[dict[str, Any]]:
+def names_of(config: dict[str, Any]) -> set[str]:
+    """Every name in a resolved configuration that stands in the path of a job's log or benchmark."""
+    sections = ("corpora", "lms", "pairs", "synthetic", "variants", "tables", "figures")
+    return {SYNTHETIC, "all"}.union(*(config.get(section, ()) for section in sections))
+
+
+def jobs_of(folder: Path, ending: str, names: Collection[str]) -> list[Path]:
+    """The files below `folder` that are of jobs whose every wildcard has one of the names."""
+    found = sorted(folder.rglob(f"*.{ending}"))
+    return [path for path in found if all(_known(part, names) for part in parts_of_job(path, folder))]
+
+
+def _known(part: str, names: Collection[str]) -> bool:
+    return lm_of(part) in names or part.startswith(("codes_", "seeds_"))
+
+
+def warned(logs: Path, names: Collection[str]) -> list[dict[str, Any]]:
     """Of every job whose log has warnings: its `rule`, `lm` and `dataset` (each empty if it has none) and the `messages`."""
     found = []
-    for path in sorted(logs.rglob("*.log")):
+    for path in jobs_of(logs, "log", names):
         messages = warnings_in(path)
         if messages:
             found.append(job_of_log(path, logs) | {"messages": messages})
@@ -71,13 +93,13 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def wall_times(benchmarks: Path) -> list[dict[str, Any]]:
+def wall_times(benchmarks: Path, names: Collection[str]) -> list[dict[str, Any]]:
     """Per rule, of Snakemake's benchmark files: jobs, summed and longest wall seconds, largest memory in MiB.
 
     The slowest rule comes first; without the folder the list is empty.
     """
     jobs: dict[str, list[dict[str, str]]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")):
+    for path in jobs_of(benchmarks, "tsv", names):
         rule = rule_of_benchmark(path, benchmarks)
         with path.open(encoding="utf-8", newline="") as opened:
             jobs.setdefault(rule, []).extend(csv.DictReader(opened, delimiter="\t"))

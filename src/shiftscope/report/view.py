@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from shiftscope.metrics.base import Metric, label, metric
 from shiftscope.tables.numbers import count, known, number
-from shiftscope.tables.wide import Column, Sheet, cell_interval, cell_text, sheet
+from shiftscope.tables.verdicts import Verdict
+from shiftscope.tables.wide import Column, Sheet, cell_interval, cell_text, dead, sheet
 from shiftscope.vocabulary import CONTROLS
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class VariantRow:
     """One variant on one dataset."""
 
     variant: str
+    dead: bool
     strip: Strip | None
     cells: list[Cell]
 
@@ -68,10 +70,11 @@ class Shown:
     name: str
     title: str
     claim: str
+    said_by: str
     source: str
-    status: str
-    sentences: list[str]
-    """The verdict's sentence, one part per variant."""
+    empty: str
+    """Why it has no row, if it has none."""
+    verdicts: list[Verdict]
     rule: str
     """How the verdict is reached, in words."""
     heads: list[tuple[str, str, int]]
@@ -82,6 +85,11 @@ class Shown:
     links: list[tuple[str, str]]
     figure: str
     caption: str
+
+    @property
+    def published(self) -> bool:
+        """Whether a number of the source stands in it."""
+        return any(column.kind == "published" for column, _ in self.columns)
 
     @property
     def strips(self) -> bool:
@@ -105,15 +113,14 @@ EXPLAINED = {
 def shown(entry: FigureEntry, name: str, table: pd.DataFrame, links: list[tuple[str, str]], figure: str) -> Shown:
     """Everything that the page says about one table; `figure` is its SVG, empty for a table."""
     wide = sheet(table, entry.METRICS[0])
-    status, sentence = entry.verdict(table)
     rule = " ".join((inspect.getdoc(entry.verdict) or "").split())
-    sentences = sentence.replace(". ", ".\n").splitlines()
     heads = [
         (label(name), metric(name).meaning, len(list(columns)))
         for name, columns in groupby(wide.columns, key=lambda column: column.metric)
     ]
     columns = [(column, EXPLAINED.get(column.kind) or CONTROLS[column.kind][1]) for column in wide.columns]
-    return Shown(name, entry.TITLE, entry.CLAIM, entry.SOURCE, status, sentences, rule, heads, columns,
+    return Shown(name, entry.TITLE, entry.CLAIM, entry.SAID_BY, entry.SOURCE, entry.EMPTY, entry.verdict(table), rule,
+                 heads, columns,
                  _groups(wide, entry.METRICS[0], with_strip=not figure), links, figure,
                  entry.CAPTION if figure else "")  # fmt: skip
 
@@ -124,7 +131,7 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
     for keys, cells in wide.rows:
         strip = _strip(cells[main.name]) if with_strip and main.name in cells else None
         name = f"{keys['variant']} × {keys['dose']:g}" if "dose" in keys else keys["variant"]
-        row = VariantRow(name, strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
+        row = VariantRow(name, dead(cells), strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
         group = (keys["lm"], keys["layer"], keys["dataset"], keys["codes"])
         found.setdefault(group, []).append(row)
         models[group] = max(models.get(group, 0), *(record["n"] for record in cells.values()))
@@ -160,8 +167,8 @@ def _cell(column: Column, record: dict[str, Any] | None) -> Cell:
 
 
 def _strip(record: dict[str, Any]) -> Strip | None:
-    """Only scores between 0 and 1 are drawn: elsewhere a line from 0 to 1 would mislead."""
-    numbers = [record[name] for name in ("mean", "low", "high", "published", *CONTROLS)]
+    """Only scores between 0 and 1 are drawn: elsewhere a line from 0 to 1 would mislead. Of intervals what lies there."""
+    numbers = [record[name] for name in ("mean", "published", *CONTROLS)]
     if any(known(value) and not 0 <= value <= 1 for value in numbers):
         return None
     beside = {title: record[name] for name, (title, _) in CONTROLS.items() if known(record[name])}
@@ -172,7 +179,8 @@ def _strip(record: dict[str, Any]) -> Strip | None:
     if known(record["published"]):
         words.append(f"paper {number(record['published'])}")
     places = {
-        name: 100 * record[name] if known(record[name]) else None for name in ("mean", "low", "high", "published")
+        name: 100 * min(max(record[name], 0.0), 1.0) if known(record[name]) else None
+        for name in ("mean", "low", "high", "published")
     }
     return Strip(places["mean"], places["low"], places["high"], [100 * value for value in beside.values()],
                  places["published"], ", ".join(words))  # fmt: skip

@@ -36,6 +36,7 @@ class VectorFacts(TypedDict):
     template: str
     codes: int
     variant: str
+    kind: str
     setting: dict[str, Any]
     seed: int
     udr: float | None
@@ -69,6 +70,7 @@ def export_vectors(
         "template": data.facts["template"],
         "codes": facts["codes"],
         "variant": facts["variant"],
+        "kind": facts["kind"],
         "setting": facts["settings"][setting],
         "udr": udr_of(pairs, setting),
         "embeddings_sha256": data.facts["sha256"],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from shiftscope.tables.tidy import Published
+    from shiftscope.tables.verdicts import Verdict
 
 NEEDS = {
     "synthetic": "a dataset under `synthetic`",
@@ -35,8 +36,8 @@ NEEDS = {
     "all": "a dataset under `synthetic` or `pairs`",
 }
 """What `PARTS` may be, and what the config must have for it. Further layers and mapped embeddings come with what they
-belong to, and only to the entries that ask for them; `known` are models that were trained here; `behaviour` comes with
-all other parts of its datasets; `all` is `synthetic` and `language`."""
+belong to, and only to the entries that ask for them; `known` are models that were trained here; `behaviour` and
+`transfer` come with all other parts of their datasets; `all` is `synthetic` and `language`."""
 
 
 class EntrySlice(Strict):
@@ -52,7 +53,9 @@ class Entry(Protocol):
     TITLE: str
     """what it shows, in one line"""
     CLAIM: str
-    """the source's result, in one line"""
+    """what is claimed, in one line"""
+    SAID_BY: str
+    """who claims it: a source and the place in it, or `shiftscope.tables.verdicts.THIS_PROJECT`"""
     PARTS: str
     """which metric parts it needs, a key of `NEEDS`"""
     METRICS: tuple[Metric, ...]
@@ -61,15 +64,17 @@ class Entry(Protocol):
     """the source's numbers"""
     SOURCE: str
     """what these numbers are, and where they stand"""
+    EMPTY: str
+    """why it has no row, if it has none: what it needs"""
 
     def build(self, metrics: pd.DataFrame) -> pd.DataFrame:
         """The tidy table (see `shiftscope.tables.tidy`) of rows in the schema of `shiftscope.evaluation.parts`."""
 
-    def verdict(self, table: pd.DataFrame) -> tuple[str, str]:
-        """One of the statuses of `shiftscope.tables.verdicts`, and sentences; the docstring is the rule of it."""
+    def verdict(self, table: pd.DataFrame) -> list[Verdict]:
+        """By recipe and language model, as `shiftscope.tables.verdicts.judged` has it; the docstring is the rule of it."""
 
     def finding(self, table: pd.DataFrame) -> str:
-        """Its clause of the two sentences on top of the report (`shiftscope.report.page.LEADING`), empty if none."""
+        """One short sentence for the top of the report (`shiftscope.report.page.LEADING`), empty if there is none."""
 
 
 class FigureEntry(Entry, Protocol):
@@ -134,7 +139,7 @@ def _metrics(value: Any) -> bool:
 
 
 _TEXT = (_text, "must be a text")
-_TYPES = dict.fromkeys(("TITLE", "CLAIM", "SOURCE", "CAPTION"), _TEXT) | {
+_TYPES = dict.fromkeys(("TITLE", "CLAIM", "SAID_BY", "SOURCE", "EMPTY", "CAPTION"), _TEXT) | {
     "PARTS": (NEEDS.__contains__, f"must be one of {', '.join(NEEDS)}"),
     "METRICS": (_metrics, "must be a tuple of metrics, such as (MCC_TRUTH,)"),
     "PUBLISHED": (lambda value: isinstance(value, Mapping), "must be a dictionary by the names of metrics"),

@@ -54,12 +54,12 @@ RC = {
 """How matplotlib draws all figures: its own name for that is rc."""
 
 
-def nothing() -> Figure:
-    """What stands in place of a figure without data."""
+def nothing(reason: str) -> Figure:
+    """What stands in place of a figure without data: why there is none."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4, 0.6))
-    figure.text(0, 0.5, "No dataset has what this figure shows.", va="center")
+    figure = Figure(figsize=(8.4, 0.6))
+    figure.text(0, 0.5, reason, va="center")
     return figure
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.steering import COSINE_HELDOUT, COSINE_PUBLISHED
+from shiftscope.metrics.steering import COSINE_PUBLISHED
 from shiftscope.tables import cosines
-from shiftscope.tables.numbers import spoken
 from shiftscope.tables.tidy import ordered, published_number
-from shiftscope.tables.verdicts import leading_scores, of_metric
+from shiftscope.tables.verdicts import Verdict, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 TITLE = "A-F2 · Steering in distribution: cosine to the target"
 CLAIM = "SSAE's vectors bring an embedding closer to its counterpart than those of the affine autoencoder and of PCA."
+SAID_BY = "paper A, Sec. 3, Figure 2"
 PARTS = "language"
 METRICS = cosines.METRICS
 _SYSTEMS = ("ssae", "pretrained_sae", "affine", "pca", "mean_difference")
@@ -41,9 +42,15 @@ CAPTION = (
     "Cosine between steered and target embedding on held-out pairs in which one concept changes. Points: mean over "
     "seeds and concepts; thin lines: ± one standard deviation over pairs; thick: 95 % interval of the mean."
 )
-SOURCE = "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01."
+SOURCE = (
+    "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01. " + cosines.OTHER_PROCEDURE
+)
+EMPTY = "No held-out pair is known to differ in one concept alone, which steering is scored on."
 
-draw = cosines.draw
+
+def draw(table: pd.DataFrame) -> Figure:
+    """See `shiftscope.tables.cosines.draw`."""
+    return cosines.draw(table, EMPTY)
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -64,28 +71,23 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def _not_run_here(table: pd.DataFrame) -> list[dict]:
     run = of_metric(table, COSINE_PUBLISHED).sort_values("codes").drop_duplicates(["lm", "layer", "dataset"])
-    rows = []
+    rows, foreign = [], {"variant": "pretrained_sae", "kind": "", "recipe": "", "labelled": False, "n": 0}
     for key in run[["lm", "layer", "dataset", "codes", "metric"]].to_dict("records"):
         number = published_number(PUBLISHED, key["metric"], key["dataset"], "pretrained_sae")
         if number is not None and "pretrained_sae" not in set(table["variant"]):
-            rows.append(key | {"variant": "pretrained_sae", "n": 0, "published": number})
+            rows.append(key | foreign | {"published": number})
     return rows
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
-    """Holds where SSAE is below affine or PCA on no dataset and above both on most, by the published score.
+def verdict(table: pd.DataFrame) -> list[Verdict]:
+    """Holds where SSAE is below no sparsity and PCA on no dataset and above both on most, by the best column for each pair.
 
-    Controls: the same by the held-out score, and there it must also beat random directions and not steering.
+    Controls: the same by the held-out score; there also random directions and not steering, if one scores as high on half
+    of the datasets.
     """
-    return cosines.verdict_on(table)
+    return cosines.verdicts_on(table, SAID_BY)
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This table in one clause for the top of the report, empty if no SSAE was run."""
-    rows = leading_scores(table, COSINE_HELDOUT)
-    if rows.empty:
-        return ""
-    beside = [f"{spoken((rows['mean'] - rows['difference']).mean())} without sparsity"]
-    if rows["no_steering"].notna().any():
-        beside.append(f"{spoken(rows['no_steering'].mean())} unsteered")
-    return f"steers held-out pairs to a mean cosine of {spoken(rows['mean'].mean())} ({', '.join(beside)})"
+    """This table in one sentence for the top of the report, empty if no SSAE was run."""
+    return cosines.finding_of(verdict(table), "held-out pairs")

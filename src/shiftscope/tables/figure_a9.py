@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.tidy import FAMILIES, assemble
-from shiftscope.tables.verdicts import TOLERANCE, above, judged, of_metric, scores, sparse_scores
+from shiftscope.tables.tidy import assemble, system_of
+from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, above, judged, of_metric, scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "A-F9 · Code sizes past the number of concepts"
 CLAIM = "With more codes than concepts SSAE's MCC falls, but less than that of the affine autoencoder."
+SAID_BY = "paper A, App. B.3, Figure 9"
 PARTS = "language"
 METRICS = (MCC_SEEDS_DECODER, MCC_TRUTH)
 _SIZES = {135: {"ssae": 0.906, "affine": 0.66}, 500: {"ssae": 0.755, "affine": 0.32}}
@@ -33,6 +34,8 @@ CAPTION = (
     "numbers at 135 and 500 codes; dotted: the ceiling of MCC with the truth; grey diamonds: as many random directions."
 )
 
+EMPTY = "No variant was trained with two code sizes."
+
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of variants that were trained at two code sizes or more on a dataset."""
@@ -40,36 +43,40 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     sizes = table.groupby(["lm", "layer", "dataset", "variant"])["codes"].transform("nunique")
     table = table[sizes > 1].reset_index(drop=True)
     agreement = (table["dataset"] == "cat_135_3") & (table["metric"] == MCC_SEEDS_DECODER.name)
+    systems = table["kind"].combine(table["variant"], lambda kind, variant: system_of(variant, kind))
     for size, numbers in _SIZES.items():
         here = agreement & (table["codes"] == size)
         for system, value in numbers.items():
-            table.loc[here & (table["variant"].map(FAMILIES) == system), "published"] = value
+            table.loc[here & (systems == system), "published"] = value
     return table
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
-    """Holds where SSAE is above affine at every size, and falls by less from the smallest to the largest.
+def verdict(table: pd.DataFrame) -> list[Verdict]:
+    """Holds where SSAE is above no sparsity at every size, and falls by less from the smallest to the largest.
 
-    Control: the same of the MCC with the truth, where it is known.
+    Control: the same of the MCC with the truth.
     """
-    measured = {
-        variant: (rows, scores(table, MCC_TRUTH, variant))
-        for variant, rows in sparse_scores(table, MCC_SEEDS_DECODER).items()
-    }
-    return judged(
-        measured,
-        lambda found: _falls_less(found[0]),
-        lambda found: len(found[1]) > 0 and not _falls_less(found[1]),
-        _sentence,
-        "No SSAE and its affine twin were run at two code sizes.",
-    )
+    return judged(table, MCC_SEEDS_DECODER, _found, SAID_BY)
+
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    rows = _at_several_sizes(rows)
+    truth = _at_several_sizes(scores(here, MCC_TRUTH, rows["variant"].iloc[0])) if len(rows) else rows
+    if rows.empty:
+        return None
+    texts = [_sentence(rows, "across seeds"), *([_sentence(truth, "to the truth")] if len(truth) else [])]
+    control = not _falls_less(truth) if len(truth) else None
+    return Found(_falls_less(rows), {"MCC with the truth": control}, "; ".join(texts))
+
+
+def _at_several_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows[rows["rival"].notna()]
+    return rows[rows.groupby("dataset")["codes"].transform("nunique") > 1]
 
 
 def _falls_less(rows: pd.DataFrame) -> bool:
-    if not above(rows).all():
-        return False
     ends = _ends(rows)
-    return bool((ends["fall"] < ends["rival_fall"] + TOLERANCE).all())
+    return bool(above(rows).all() and (ends["fall"] < ends["rival_fall"] + TOLERANCE).all())
 
 
 def _ends(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,26 +84,22 @@ def _ends(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     found = []
-    for (lm, dataset), group in rows.groupby(["lm", "dataset"], sort=False):
+    for dataset, group in rows.groupby("dataset", sort=False):
         ordered = group.sort_values("codes")
         first, last = ordered.iloc[0], ordered.iloc[-1]
         rivals = [row["mean"] - row["difference"] for row in (first, last)]
-        found.append({"lm": lm, "dataset": dataset, "from": first["codes"], "to": last["codes"], "first": first["mean"],
-                      "last": last["mean"], "fall": first["mean"] - last["mean"], "rival_first": rivals[0],
-                      "rival_last": rivals[1], "rival_fall": rivals[0] - rivals[1]})  # fmt: skip
+        found.append({"dataset": dataset, "from": first["codes"], "to": last["codes"], "first": first["mean"],
+                      "last": last["mean"], "fall": first["mean"] - last["mean"], "rival": first["rival"],
+                      "rival_first": rivals[0], "rival_last": rivals[1], "rival_fall": rivals[0] - rivals[1]})  # fmt: skip
     return pd.DataFrame(found)
 
 
-def _sentence(variant: str, found: tuple[pd.DataFrame, pd.DataFrame]) -> str:
-    texts = []
-    for rows, words in zip(found, ("across seeds", "to the truth"), strict=True):
-        for end in _ends(rows).to_dict("records"):
-            rival = rows["rival"].dropna().iloc[0]
-            texts.append(
-                f"{end['dataset']}, {end['from']} to {end['to']} codes: MCC {words} {spoken(end['first'])} to "
-                f"{spoken(end['last'])} ({rival} {spoken(end['rival_first'])} to {spoken(end['rival_last'])})"
-            )
-    return f"{variant} on {'; '.join(texts)}."
+def _sentence(rows: pd.DataFrame, against: str) -> str:
+    return "; ".join(
+        f"{end['dataset']}, {end['from']} to {end['to']} codes: MCC {against} {spoken(end['first'])} to "
+        f"{spoken(end['last'])} ({end['rival']} {spoken(end['rival_first'])} to {spoken(end['rival_last'])})"
+        for end in _ends(rows).to_dict("records")
+    )
 
 
 def finding(table: pd.DataFrame) -> str:
@@ -112,7 +115,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
     lines = list(table.groupby(["lm", "layer", "dataset"], sort=False))
     if not lines:
-        return nothing()
+        return nothing(EMPTY)
     figure = Figure(figsize=(8.4, 2.9 * len(lines)), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08, wspace=0.06)
     for all_axes, ((lm, _, dataset), rows) in zip(figure.subplots(len(lines), 2, squeeze=False), lines, strict=True):

@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.metrics.steering import COSINE_HELDOUT
-from shiftscope.tables.numbers import count, span, spoken
-from shiftscope.tables.tidy import FAMILIES, assemble, ordered
-from shiftscope.tables.verdicts import TOLERANCE, judged, matched_by, of_metric, scores
+from shiftscope.tables.numbers import span, spoken
+from shiftscope.tables.tidy import assemble, ordered, variants_in_order
+from shiftscope.tables.verdicts import (
+    THIS_PROJECT,
+    TOLERANCE,
+    Found,
+    Verdict,
+    datasets,
+    judged,
+    mostly,
+    of_metric,
+    told,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
 
 TITLE = "Layers · What is found at each depth"
 CLAIM = "The last layer, which both papers read, shows the concepts as well as any other."
+SAID_BY = THIS_PROJECT
 PARTS = "layers"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT)
 PUBLISHED: dict = {}
@@ -30,6 +41,7 @@ CAPTION = (
     "A panel per dataset and score, a point per layer: after block 0, 1, …, and last after the final norm. Points: "
     "mean over seeds (and concepts); bars: 95 % interval of the mean. Dashed: the same network with random weights."
 )
+EMPTY = "No language model was read at several layers."
 LAST = "final_norm"
 
 
@@ -56,60 +68,48 @@ def _block(layer: str) -> int:
     return -1 if layer == LAST else int(layer.partition(".")[2])
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where, on every dataset whose truth is known, no layer's MCC is above the final norm's by more than .02.
 
-    Control: the untrained network, if at the final norm it scores as well on most datasets.
+    Control: the untrained network, if at the final norm it scores as well on half of the datasets.
     """
-    best = {name: found for name in _sparse(table) if len(found := _last_and_best(table, name))}
-    return judged(
-        best,
-        lambda rows: bool((rows["best"] - rows["mean"] <= TOLERANCE).all()),
-        lambda rows: bool(matched_by(rows, "untrained_lm").mean() > 0.5),
-        _sentence,
-        "No SSAE was trained at the final norm and at another layer.",
-    )
+    return judged(table, MCC_TRUTH, _found, SAID_BY, needs_rival=False)
 
 
-def _sparse(table: pd.DataFrame) -> list[str]:
-    there = set(table["variant"])
-    return [name for name, family in FAMILIES.items() if family == "ssae" and name in there]
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    last = _last_and_best(rows)
+    if last.empty:
+        return None
+    holds = bool((last["best"] - last["mean"] <= TOLERANCE).all())
+    return Found(holds, {"untrained_lm": mostly(last, "untrained_lm")}, _text(last))
 
 
-def _last_and_best(table: pd.DataFrame, variant: str) -> pd.DataFrame:
+def _last_and_best(rows: pd.DataFrame) -> pd.DataFrame:
     """The final norm's MCC with the truth, and beside each the `best` mean of all layers and the layer that has it."""
-    rows = scores(table, MCC_TRUTH, variant)
-    curve = ["lm", "dataset", "codes"]
+    curve = ["dataset", "codes"]
     top = rows.loc[rows.groupby(curve)["mean"].idxmax(), [*curve, "layer", "mean"]]
     top = top.rename(columns={"layer": "best_layer", "mean": "best"})
     return rows[rows["layer"] == LAST].merge(top, on=curve)
 
 
-def _sentence(variant: str, rows: pd.DataFrame) -> str:
-    better = rows[rows["best"] - rows["mean"] > TOLERANCE]
-    text = f"{variant}: MCC {span(rows['mean'])} after the final norm on {count(len(rows), 'dataset')}"
+def _text(rows: pd.DataFrame) -> str:
+    text = f"MCC {span(rows['mean'])} after the final norm on {datasets(rows)}"
     if rows["untrained_lm"].notna().any():
         text += f" (untrained network {span(rows['untrained_lm'])})"
+    better = rows[rows["best"] - rows["mean"] > TOLERANCE]
     above = [
         f"{row['dataset']} has {spoken(row['best'])} at {row['best_layer']} against {spoken(row['mean'])}"
         for row in better.to_dict("records")
     ]
-    return text + (f"; {', '.join(above)}." if above else ", and no layer is above.")
+    return text + (f"; {', '.join(above)}" if above else ", and no layer is above")
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This figure in one clause for the top of the report, empty if no SSAE has the final norm and another layer."""
-    found = [_last_and_best(table, variant) for variant in _sparse(table)]
-    if not found or found[0].empty:
-        return ""
-    gain = (found[0]["best"] - found[0]["mean"]).max()
-    if gain <= TOLERANCE:
-        return "no layer shows the concepts better than the last"
-    row = found[0].loc[(found[0]["best"] - found[0]["mean"]).idxmax()]
-    return (
-        f"layer {row['best_layer']} shows the concepts of {row['dataset']} better than the last "
-        f"(MCC {spoken(row['best'])} against {spoken(row['mean'])})"
-    )
+    """This figure in one sentence for the top of the report, empty if no SSAE has the final norm and another layer."""
+    return told(
+        verdict(table), "finds the concepts at the last layer as well as at any",
+        "finds the concepts at another layer better than at the last",
+    )  # fmt: skip
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -120,7 +120,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
     rows = list(dict.fromkeys(zip(table["lm"], table["dataset"], table["codes"], strict=True)))
     if not rows:
-        return nothing()
+        return nothing(EMPTY)
     metrics = [metric for metric in METRICS if metric.name in set(table["metric"])]
     figure = Figure(figsize=(2.9 * len(metrics) + 0.6, 1.75 * len(rows) + 0.9), layout="constrained")
     figure.get_layout_engine().set(hspace=0.07, wspace=0.05)
@@ -180,8 +180,7 @@ CONTROL_LINES = (
 
 
 def _variants(rows: pd.DataFrame) -> list[str]:
-    there = set(rows["variant"])
-    return [*(name for name in FAMILIES if name in there), *sorted(there - set(FAMILIES))]
+    return variants_in_order(zip(rows["variant"], rows["kind"], strict=True))
 
 
 def _look(number: int) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.metrics.steering import COSINE_HELDOUT
 from shiftscope.tables.numbers import count, spoken
-from shiftscope.tables.tidy import by_setting
-from shiftscope.tables.verdicts import TOLERANCE, of_metric, status
+from shiftscope.tables.tidy import by_setting, variants_in_order
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 TITLE = "Pairs · What is found from how many"
 CLAIM = "SSAE has enough pairs: from the second largest number to the largest its MCC no longer rises."
+SAID_BY = THIS_PROJECT
 PARTS = "all"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, COSINE_HELDOUT, RECONSTRUCTION)
 SHOWN = METRICS[:3]
 PUBLISHED: dict = {}
 SOURCE = "no numbers: neither paper varies the number of pairs."
+EMPTY = "No variant was trained on several numbers of pairs."
 CAPTION = (
     "A row of panels per dataset, a point per number of training pairs. Points: mean over seeds (and concepts); bars: "
     "95 % interval of the mean. Grey: the ceiling, which is what is linearly readable (line), random directions "
@@ -37,63 +39,53 @@ CAPTION = (
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of all settings of variants whose grid lists numbers of pairs."""
-    table = by_setting(metrics, METRICS, {"n_pairs": "pairs"}, rival="")
+    table = by_setting(metrics, METRICS, {"n_pairs": "pairs"}, sparse=False)
     return table.assign(n_pairs=table["n_pairs"].astype(int))
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where, on every dataset, the last step up in pairs adds at most .02 to SSAE's MCC.
 
     It is the MCC with the truth, and where that is not known the MCC across seeds.
 
     No control stands for it: the score with random directions does not depend on the number of pairs.
     """
-    ends = _ends(table)
-    sparse = [name for name in ends if _is_ssae(name)]
-    holds = {name: bool((ends[name]["last"] - ends[name]["before"] <= TOLERANCE).all()) for name in sparse}
-    sentences = [_sentence(name, rows) for name, rows in ends.items()]
-    matched = dict.fromkeys(holds, False)
-    return status(holds, matched), " ".join(sentences) or "No variant was trained on several numbers of pairs."
+    return judged(table, None, _found, SAID_BY, needs_rival=False)
 
 
-def _ends(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Per variant, per dataset: the MCC at the fewest pairs, the second most (`before`) and the most (`last`)."""
-    import pandas as pd
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    ends = _ends(rows)
+    if not ends:
+        return None
+    return Found(all(end["last"] - end["before"] <= TOLERANCE for end in ends), {}, "; ".join(map(_text, ends)))
 
-    found: dict[str, list[dict]] = {}
+
+def _ends(table: pd.DataFrame) -> list[dict]:
+    """Per variant and dataset: the MCC at the fewest pairs, the second most (`before`) and the most (`last`)."""
+    found = []
     judged_by = {metric.name: metric for metric in (MCC_TRUTH, MCC_SEEDS_DECODER)}
     rows = table[table["metric"].isin(judged_by) & table["mean"].notna()].sort_values("n_pairs")
-    sizes = rows.groupby(["lm", "dataset"])["codes"].transform("nunique")
+    sizes = rows.groupby("dataset")["codes"].transform("nunique")
     rows = rows.assign(
         where=rows["dataset"].where(sizes < 2, rows["dataset"] + ", " + rows["codes"].astype(str) + " codes")
     )
-    for (variant, _, where), line in rows.groupby(["grid", "lm", "where"], sort=False):
+    for (_, where), line in rows.groupby(["grid", "where"], sort=False):
         metric = next(metric for name, metric in judged_by.items() if name in set(line["metric"]))
         curve = of_metric(line, metric)
         if len(curve) > 1:
             scores, numbers = list(curve["mean"]), list(curve["n_pairs"])
-            found.setdefault(variant, []).append({
+            found.append({
                 "curve": f"{where}, {metric.label}:", "fewest": numbers[0], "first": scores[0], "before": scores[-2],
                 "most": numbers[-1], "last": scores[-1],
             })  # fmt: skip
-    return {variant: pd.DataFrame(lines) for variant, lines in sorted(found.items(), key=lambda item: _place(item[0]))}
+    return found
 
 
-def _is_ssae(variant: str) -> bool:
-    return variant.startswith("ssae")
-
-
-def _place(variant: str) -> tuple[bool, str]:
-    return not _is_ssae(variant), variant
-
-
-def _sentence(variant: str, rows: pd.DataFrame) -> str:
-    curves = [
-        f"{row['curve']} {spoken(row['first'])} from {count(row['fewest'], 'pair')}, {spoken(row['last'])} from "
-        f"{count(row['most'], 'pair')}"
-        for row in rows.to_dict("records")
-    ]
-    return f"{variant} on {'; '.join(curves)}."
+def _text(end: dict) -> str:
+    return (
+        f"{end['curve']} {spoken(end['first'])} from {count(end['fewest'], 'pair')}, {spoken(end['last'])} from "
+        f"{count(end['most'], 'pair')}"
+    )
 
 
 def finding(table: pd.DataFrame) -> str:
@@ -110,8 +102,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
     lines = list(table.groupby(["lm", "layer", "dataset", "codes"], sort=False))
     if not lines:
-        return nothing()
-    colours = dict(zip(sorted(set(table["grid"]), key=_place), cycle(COLOURS), strict=False))
+        return nothing(EMPTY)
+    colours = dict(zip(variants_in_order(zip(table["grid"], table["kind"], strict=True)), cycle(COLOURS), strict=False))
     figure = Figure(figsize=(8.4, 2.1 * len(lines) + 0.6), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08, wspace=0.05)
     for all_axes, ((lm, _, dataset, codes), rows) in zip(

@@ -6,13 +6,14 @@ embeddings has codes for all concepts and never asked what a pair was meant to c
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import MCC_TWO_CODES
 from shiftscope.tables import table_t2
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.table_t2 import OF_EMBEDDINGS, OF_SHIFTS, contest, world_of
-from shiftscope.tables.verdicts import TOLERANCE, of_metric, status
+from shiftscope.tables.table_t2 import contest, of_embeddings, of_recipe, of_shifts, world_of
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 TITLE = "T-2 · Where shifts tell more than embeddings, and where less"
 CLAIM = "Changes that were not meant cost SSAE more than a sparse autoencoder of embeddings."
+SAID_BY = THIS_PROJECT
 PARTS, METRICS, PUBLISHED, SOURCE = table_t2.PARTS, table_t2.METRICS, table_t2.PUBLISHED, table_t2.SOURCE
+EMPTY = "No dataset with more concepts than dimensions has several worlds (`sweep`)."
 CAPTION = (
     "A panel per property of the world, the others as the config has them. Points: mean MCC over seeds, by up to two codes "
     "a concept; bars: 95 % interval of the mean; hollow: more codes. Dashed: the same network untrained; dotted: as many random directions of "
@@ -41,28 +44,39 @@ AXES = {
 build = table_t2.build
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where, from the smallest share of unmeant changes to the largest, SSAE's MCC falls by over .02 more than that of
     the autoencoder of embeddings, on every dataset.
 
     Control: the untrained autoencoder of embeddings, if it scores as high at the largest share.
     """
-    worlds = contest(table)
+    return judged(table, MCC_TWO_CODES, _found, SAID_BY, needs_rival=False)
+
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    worlds = contest(of_recipe(rows, here))
     worlds = worlds[worlds["field"] == "unintended"].sort_values("value")
     bases = worlds.groupby(worlds["dataset"].map(lambda name: world_of(name).dataset))
-    ends = {name: (rows.iloc[0], rows.iloc[-1]) for name, rows in bases if len(rows) > 1}
+    ends = {name: (group.iloc[0], group.iloc[-1]) for name, group in bases if len(group) > 1}
     if not ends:
-        return status({}, {}), "No share of unmeant changes was varied."
-    sides = ("shifts", "embeddings")
-    falls = [[first[side] - last[side] for side in sides] for first, last in ends.values()]
-    holds = all(shifts - embeddings > TOLERANCE for shifts, embeddings in falls)
-    matched = any(last["gain"] <= TOLERANCE for _, last in ends.values())
-    sentences = [
-        f"On {name} from a share of {first['value']:g} to {last['value']:g}: {OF_SHIFTS} {spoken(first['shifts'])} to "
-        f"{spoken(last['shifts'])}, {OF_EMBEDDINGS} {spoken(first['embeddings'])} to {spoken(last['embeddings'])}."
-        for name, (first, last) in ends.items()
-    ]
-    return status({OF_SHIFTS: holds}, {OF_SHIFTS: matched}), " ".join(sentences)
+        return None
+    gains = [last["gain"] for _, last in ends.values()]
+    return Found(
+        all(first["lead"] - last["lead"] > TOLERANCE for first, last in ends.values()),
+        {"untrained_sae": _as_high(gains)},
+        "; ".join(
+            f"on {name} from a share of {first['value']:g} to {last['value']:g} {spoken(first['mean'])} to "
+            f"{spoken(last['mean'])}, {last['other']} {spoken(first['embeddings'])} to {spoken(last['embeddings'])}"
+            for name, (first, last) in ends.items()
+        ),
+    )
+
+
+def _as_high(gains: list[float]) -> bool | None:
+    """Whether training adds nothing anywhere; None if that cannot be told, for a gain was not measured."""
+    if any(gain <= TOLERANCE for gain in gains):
+        return True
+    return None if any(math.isnan(gain) for gain in gains) else False
 
 
 def finding(table: pd.DataFrame) -> str:
@@ -75,40 +89,41 @@ def draw(table: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from shiftscope.tables.drawing import FIRST, SECOND, nothing
+    from shiftscope.tables.drawing import nothing
 
-    rows = of_metric(table, MCC_TWO_CODES)
-    rows = rows[rows["field"] != ""].assign(base=rows["dataset"].map(lambda name: world_of(name).dataset))
-    if rows.empty:
-        return nothing()
-    colours = {OF_SHIFTS: SECOND, OF_EMBEDDINGS: FIRST}
+    rows = table[table["field"] != ""]
+    rows = rows.assign(base=[world_of(name).dataset for name in rows["dataset"]])
+    if not _lines(rows):
+        return nothing(EMPTY)
     bases, fields = list(dict.fromkeys(rows["base"])), [name for name in AXES if name in set(rows["field"])]
     figure = Figure(figsize=(1.5 + 2.3 * len(fields), 2.5 * len(bases) + 0.6), layout="constrained")
     for all_axes, base in zip(figure.subplots(len(bases), len(fields), squeeze=False), bases, strict=True):
         for axes, field in zip(all_axes, fields, strict=True):
-            _panel(axes, rows[(rows["base"] == base) & (rows["field"] == field)], colours)
+            _panel(axes, rows[(rows["base"] == base) & (rows["field"] == field)])
             axes.set_xlabel(AXES[field])
         all_axes[0].set_title(base)
-    handles = [
-        Line2D([], [], color=colours[name], marker="o", mfc=_fill(place, colours[name]), label=f"{name}, {codes} codes")
-        for name in colours
-        for place, codes in enumerate(sorted(_side(rows, name)["codes"].unique()))
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False)
+    handles = {
+        f"{variant}, {codes} codes": Line2D([], [], color=colour, marker="o", mfc=fill)
+        for (variant, codes), colour, fill, _ in _lines(rows)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4, frameon=False)
     return figure
 
 
-def _side(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    return rows[rows["variant"].str.startswith(name)]
+def _lines(rows: pd.DataFrame) -> list[tuple[tuple[str, int], str, str, pd.DataFrame]]:
+    """What is drawn, SSAE's first: variant and codes, colour and fill of a side, hollow past its fewest codes, and rows."""
+    from shiftscope.tables.drawing import FIRST, SECOND
+
+    found = []
+    for side, colour in ((of_shifts(rows), SECOND), (of_embeddings(rows), FIRST)):
+        fewest = side["codes"].min()
+        for key, line in side.groupby(["variant", "codes"], sort=False):
+            found.append((key, colour, colour if key[1] == fewest else "none", line))
+    return found
 
 
-def _fill(place: int, colour: str) -> str:
-    """Filled points for a side's fewest codes, hollow ones for more."""
-    return "none" if place else colour
-
-
-def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
-    from shiftscope.tables.drawing import scale_of_scores
+def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+    from shiftscope.tables.drawing import FIRST, SECOND, scale_of_scores
 
     if not scale_of_scores(axes, rows, top=1.05):
         return
@@ -116,14 +131,12 @@ def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
     axes.set_xticks(range(len(values)), [f"{value:g}".removeprefix("0") or "0" for value in values])
     axes.set_xlim(-0.5, len(values) - 0.5)
     for world in contest(rows).to_dict("records"):
-        lead = world["shifts"] - world["embeddings"]
-        if abs(lead) > TOLERANCE:
-            place, winner = values.index(world["value"]), OF_SHIFTS if lead > 0 else OF_EMBEDDINGS
-            axes.axvspan(place - 0.5, place + 0.5, color=colours[winner], alpha=0.1, linewidth=0)
-    for name, colour in colours.items():
-        for place, (_, line) in enumerate(_side(rows, name).groupby("codes")):
-            places, fill = [values.index(value) for value in line["value"]], _fill(place, colour)
-            axes.plot(places, line["mean"], "o-", color=colour, mfc=fill, markersize=4.5, linewidth=1.2, zorder=3)
-            axes.vlines(places, line["low"], line["high"], color=colour, linewidth=2.6, alpha=0.6)
-            axes.plot(places, line["untrained_sae"], "--", color=colour, linewidth=1)
-            axes.plot(places, line["random_dictionary"], ":", color=colour, linewidth=1)
+        if abs(world["lead"]) > TOLERANCE:
+            place, winner = values.index(world["value"]), SECOND if world["lead"] > 0 else FIRST
+            axes.axvspan(place - 0.5, place + 0.5, color=winner, alpha=0.1, linewidth=0)
+    for _, colour, fill, line in _lines(rows):
+        places = [values.index(value) for value in line["value"]]
+        axes.plot(places, line["mean"], "o-", color=colour, mfc=fill, markersize=4.5, linewidth=1.2, zorder=3)
+        axes.vlines(places, line["low"], line["high"], color=colour, linewidth=2.6, alpha=0.6)
+        axes.plot(places, line["untrained_sae"], "--", color=colour, linewidth=1)
+        axes.plot(places, line["random_dictionary"], ":", color=colour, linewidth=1)

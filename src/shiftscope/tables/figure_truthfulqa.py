@@ -6,12 +6,13 @@ one. Beside each variant stand random directions of its vectors' length.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from shiftscope.metrics.truthfulness import MC1_ACCURACY, MC2, PERPLEXITY
 from shiftscope.tables.numbers import number
-from shiftscope.tables.tidy import FAMILIES, assemble
-from shiftscope.tables.verdicts import TOLERANCE, of_metric, sparse_variants, status
+from shiftscope.tables.tidy import assemble, variants_in_order, with_errors
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "TruthfulQA: answers and perplexity against the dose"
 CLAIM = "The more of SSAE's vector is added, the more probability right answers have; random directions do not do that."
+SAID_BY = THIS_PROJECT
 PARTS = "behaviour"
 METRICS = (MC2, MC1_ACCURACY, PERPLEXITY)
 PUBLISHED: dict = {}
@@ -28,6 +30,8 @@ CAPTION = (
     "length; thin horizontal line: unsteered."
 )
 SOURCE = "none: the source shows no answers of a steered model."
+
+EMPTY = "No answers of a steered language model were measured."
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -41,40 +45,37 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
         table = assemble(at_dose.assign(dose=float("nan")), METRICS, PUBLISHED)
         tables.append(table.assign(dose=float(dose)))
     found = pd.concat(tables, ignore_index=True)
+    found = with_errors(found, metrics, found["dataset"])
     keys = ["lm", "layer", "dataset", "codes"]
-    order = {name: place for place, name in enumerate([*FAMILIES, *sorted(set(found["variant"]) - set(FAMILIES))])}
+    names = variants_in_order(zip(found["variant"], found["kind"], strict=True))
+    order = {name: place for place, name in enumerate(names)}
     return found.sort_values(
         [*keys, "variant", "dose"], key=lambda column: column.map(order) if column.name == "variant" else column,
         kind="stable", ignore_index=True,
     )  # fmt: skip
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where mc2 at positive doses is above mc2 at the same negative doses by more than .02, mean over doses.
 
     Control: random directions of the same length do that as well, to within .02.
     """
-    variants = sparse_variants(table, MC2)
-    others = [name for name in dict.fromkeys(table["variant"]) if name not in variants]
-    climbs = {variant: _climb(table, variant) for variant in [*variants, *others]}
-    holds = {variant: climbs[variant][0] > TOLERANCE for variant in variants}
-    matched = {variant: climbs[variant][1] >= climbs[variant][0] - TOLERANCE for variant in variants}
-    sentences = [
-        f"{variant}: mc2 changes by {number(climb, 2, signed=True)} from -dose to +dose, with random directions by "
-        f"{number(control, 2, signed=True)}."
-        for variant, (climb, control) in climbs.items()
-    ]
-    return status(holds, matched), " ".join(sentences if variants else ["No SSAE and its affine twin were run."])
+    return judged(table, MC2, _found, SAID_BY, needs_rival=False)
 
 
-def _climb(table: pd.DataFrame, variant: str) -> tuple[float, float]:
-    """mc2 at +dose less mc2 at -dose, mean over doses that have both signs: of the variant and of random directions."""
-    rows = of_metric(table, MC2)
-    rows = rows[rows["variant"] == variant]
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
     means = rows.groupby("dose")[["mean", "random_dictionary"]].mean()
     both = [dose for dose in means.index if dose > 0 and -dose in means.index]
-    found = means.loc[both].to_numpy() - means.loc[[-dose for dose in both]].to_numpy()
-    return (float(found[:, 0].mean()), float(found[:, 1].mean())) if both else (0.0, 0.0)
+    if not both:
+        return None
+    climbs = means.loc[both].to_numpy() - means.loc[[-dose for dose in both]].to_numpy()
+    climb, control = (float(value) for value in climbs.mean(0))
+    return Found(
+        climb > TOLERANCE,
+        {"random_dictionary": None if math.isnan(control) else control >= climb - TOLERANCE},
+        f"mc2 changes by {number(climb, 2, signed=True)} from -dose to +dose, with random directions by "
+        f"{number(control, 2, signed=True)}",
+    )
 
 
 def finding(table: pd.DataFrame) -> str:
@@ -92,7 +93,7 @@ def draw(table: pd.DataFrame) -> Figure:
         dict.fromkeys(zip(*(table[name] for name in ("lm", "layer", "dataset", "codes", "variant")), strict=True))
     )
     if not lines:
-        return nothing()
+        return nothing(EMPTY)
     figure = Figure(figsize=(8.4, 1.5 * len(lines) + 0.5), layout="constrained")
     axes = figure.subplots(len(lines), len(METRICS), squeeze=False, sharex="row", sharey="col")
     for across, line in zip(axes, lines, strict=True):

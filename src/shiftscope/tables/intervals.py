@@ -1,9 +1,11 @@
-"""Mean, spread and bootstrap intervals over seeds, and the comparison of two variants seed by seed."""
+"""Mean, spread and Student's intervals over seeds, and the comparison of two variants seed by seed."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.errors import ShiftScopeError
 
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-RESAMPLES = 2000
 CONFIDENCE = 0.95
 UNIT = ["data_seed", "seed", "seed_2"]
 
@@ -25,7 +26,7 @@ class Summary:
     """Sample standard deviation over models (over pairs of models for a metric of pairs)."""
     low: float | None
     high: float | None
-    """Ends of the 95 % bootstrap percentile interval of the mean."""
+    """Ends of the 95 % interval of the mean."""
     minimum: float
     n: int
     """Models that enter: seeds, times data seeds."""
@@ -44,14 +45,15 @@ def units(rows: pd.DataFrame) -> pd.Series:
     return rows["value"].groupby(keys).mean()
 
 
-def summarise(values: pd.Series, resamples: int = RESAMPLES, seed: int = 0) -> Summary:
-    """Mean, sd and bootstrap percentile interval (Efron and Tibshirani 1993, chapter 13) of what `units` returns.
+def summarise(values: pd.Series) -> Summary:
+    """Mean, sd and Student's interval of what `units` returns.
 
-    What is resampled are seeds, never pairs of seeds: those share models and are not independent. For a metric of
-    pairs, each resample draws seeds with replacement and averages over its pairs of distinct seeds; a resample of
-    one seed alone has no pair and is left out. With several data seeds, seeds are resampled within each, so the
-    interval speaks of training, given these data; only where a data seed has a single seed (closed-form variants)
-    all values are resampled as one sample. One value, or one pair, has no interval.
+    A percentile bootstrap of five seeds covers 84 % where it says 95: so few values do not tell their own spread, and
+    Student's t allows for that. For a metric of pairs of seeds, which share models and are not independent, the error is
+    the jackknife's over seeds (Arvesen 1969), which is exact where a pair's value is a sum over its two seeds, and too
+    large otherwise. With several data seeds the error is that within each, so the interval speaks of training, given
+    these data, with Welch and Satterthwaite's degrees of freedom; only where a data seed has too
+    few seeds (closed-form variants have one) its mean counts as one value. One value, or one pair, has no interval.
 
     Raises:
         ShiftScopeError: there is no value.
@@ -61,8 +63,7 @@ def summarise(values: pd.Series, resamples: int = RESAMPLES, seed: int = 0) -> S
             "a score without a single value cannot be summarised: check that its metric was evaluated"
         )
     pairs = bool((values.index.get_level_values("seed_2") >= 0).any())
-    interval = _interval_of_pairs(values, resamples, seed) if pairs else _interval(values, resamples, seed)
-    low, high = interval or (None, None)
+    low, high = _interval(values, _jackknifed if pairs else _plain) or (None, None)
     return Summary(
         mean=float(values.mean()),
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
@@ -73,47 +74,58 @@ def summarise(values: pd.Series, resamples: int = RESAMPLES, seed: int = 0) -> S
     )
 
 
-def compare(first: pd.Series, second: pd.Series, resamples: int = RESAMPLES, seed: int = 0) -> Summary | None:
+def compare(first: pd.Series, second: pd.Series) -> Summary | None:
     """Summarise `first - second` over the models (or pairs of models) that both have; None if they share none."""
     differences = (first - second).dropna()
-    return None if differences.empty else summarise(differences, resamples, seed)
+    return None if differences.empty else summarise(differences)
 
 
-def _interval(values: pd.Series, resamples: int, seed: int) -> tuple[float, float] | None:
+class _Error(NamedTuple):
+    """Of the mean of one sample: its variance, the degrees of freedom of that, and how many values entered."""
+
+    variance: float
+    freedom: int
+    n: int
+
+
+def _plain(sample: pd.Series) -> _Error | None:
+    n = len(sample)
+    return _Error(float(sample.var(ddof=1)) / n, n - 1, n) if n > 1 else None
+
+
+def _jackknifed(sample: pd.Series) -> _Error | None:
+    """Of the mean over pairs: the spread of that mean as each seed in turn is left out."""
     import numpy as np
 
-    samples = [sample.to_numpy() for _, sample in values.groupby(level="data_seed")]
-    if min(map(len, samples)) < 2:
-        samples = [values.to_numpy()]
-    if len(samples[0]) < 2:
+    matrix = _matrix(sample)
+    n = len(matrix)
+    if n < 3:
         return None
-    generator = np.random.default_rng(seed)
-    drawn = [sample[generator.integers(len(sample), size=(resamples, len(sample)))] for sample in samples]
-    return _percentiles(np.concatenate(drawn, axis=1).mean(1))
-
-
-def _interval_of_pairs(values: pd.Series, resamples: int, seed: int) -> tuple[float, float] | None:
-    import numpy as np
-
-    if len(values) < 2:
+    without = [np.delete(np.delete(matrix, seed, 0), seed, 1) for seed in range(n)]
+    means = np.array([np.nanmean(found) if np.isfinite(found).any() else np.nan for found in without])
+    if np.isnan(means).any():
         return None
-    generator = np.random.default_rng(seed)
-    totals, counts = np.zeros(resamples), np.zeros(resamples)
-    for _, sample in values.groupby(level="data_seed"):
-        matrix = _matrix(sample)
-        drawn = generator.integers(len(matrix), size=(resamples, len(matrix)))
-        # a seed with itself is nan in the matrix, so drawing it twice makes no pair of its own
-        found = matrix[drawn[:, :, None], drawn[:, None, :]]
-        totals += np.nansum(found, axis=(1, 2))
-        counts += np.isfinite(found).sum(axis=(1, 2))
-    return _percentiles(totals[counts > 0] / counts[counts > 0])
+    return _Error(float((n - 1) * np.var(means)), n - 1, len(sample))
 
 
-def _percentiles(means: np.ndarray) -> tuple[float, float]:
-    import numpy as np
+def _interval(values: pd.Series, error_of: Callable[[pd.Series], _Error | None]) -> tuple[float, float] | None:
+    """The mean plus and minus its standard error times the quantile of Student's t."""
+    from scipy.special import stdtrit
 
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    errors = [error_of(sample) for _, sample in values.groupby(level="data_seed")]
+    if None in errors:
+        between = _plain(values.groupby(level="data_seed").mean())
+        errors = [between and between._replace(n=len(values))]
+    if None in errors:
+        return None
+    parts = [(one.n / len(values)) ** 2 * one.variance for one in errors]
+    variance = sum(parts)
+    spread = sum(part**2 / one.freedom for part, one in zip(parts, errors, strict=True))
+    # equal values have no spread to share out, and every quantile times zero is zero
+    freedom = variance**2 / spread if spread else min(one.freedom for one in errors)
+    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    mean = float(values.mean())
+    return mean - half, mean + half
 
 
 def _matrix(sample: pd.Series) -> np.ndarray:

@@ -57,3 +57,9 @@ def interval(low: float | None, high: float | None) -> str:
 def count(number_of: int, noun: str) -> str:
     """`1 dataset`, `3 datasets`."""
     return f"{number_of} {noun}" + ("" if number_of == 1 else "s")
+
+
+def series(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -9,14 +9,14 @@ it in part; `ssae_paper` and `affine_paper` do not whiten, as the source did not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from shiftscope.metrics.base import Metric
 from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.tables.intervals import units
-from shiftscope.tables.numbers import count, span, spoken
-from shiftscope.tables.tidy import KEYS, RIVALS, assemble, line, of_interest, typed
-from shiftscope.tables.verdicts import TOLERANCE, judged, scores, sparse_scores
+from shiftscope.tables.numbers import spoken
+from shiftscope.tables.tidy import KEYS, about, assemble, kinds_of, line, of_interest, rivals, typed
+from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, datasets, judged, scores, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +33,15 @@ WIDENING_TRUTH = Metric(
 
 TITLE = "A-T3 · Mapped embeddings: MCC across seeds"
 CLAIM = "After a dense invertible linear map of the embeddings, SSAE's gap to the affine autoencoder widens."
+SAID_BY = "paper A, Sec. 3, Table 3"
 PARTS = "mapped"
 METRICS = (MCC_SEEDS_DECODER, WIDENING_SEEDS, MCC_TRUTH, WIDENING_TRUTH)
 PUBLISHED: dict = {}
 SOURCE = (
-    "paper A, Table 3, on Llama-3.1-8B; its numbers are not legible in the extracted text, nor is the map's law given."
+    "paper A, Table 3, on Llama-3.1-8B; its numbers are not legible in the extracted text, nor does it give the map's law "
+    "(the authors' code draws one with entries uniform in [0, 1) anew for every batch; here one map is drawn for all)."
 )
+EMPTY = "No variant was trained on mapped embeddings and on those that were mapped."
 _WIDENING = {MCC_SEEDS_DECODER: WIDENING_SEEDS, MCC_TRUTH: WIDENING_TRUTH}
 _PLACE = ["lm", "dataset", "codes"]
 
@@ -74,12 +77,8 @@ def is_mapped(layers: pd.Series) -> pd.Series:
 def _widenings(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     rows = of_interest(metrics, tuple(_WIDENING))
     real = {key: units(group) for key, group in rows[rows["control"] == ""].groupby(KEYS)}
-    gaps = {}
-    for key, values in real.items():
-        place = dict(zip(KEYS, key, strict=True))
-        rival = real.get(tuple((place | {"variant": RIVALS.get(place["variant"], "")}).values()))
-        if rival is not None:
-            gaps[key] = (values - rival).dropna()
+    kind_of = kinds_of(rows)
+    gaps = {key: (real[key] - real[rival]).dropna() for key, rival in rivals(kind_of).items()}
     names = {metric.name: widening.name for metric, widening in _WIDENING.items()}
     lines = []
     for key, gap in gaps.items():
@@ -88,39 +87,31 @@ def _widenings(metrics: pd.DataFrame) -> list[dict[str, Any]]:
         if origin != key and origin in gaps:
             widened = (gap - gaps[origin]).dropna()
             if len(widened):
-                lines.append(line(place | {"metric": names[place["metric"]]}, widened, {}))
+                described = line(place | {"metric": names[place["metric"]]}, widened, {})
+                lines.append(described | about(place, kind_of[key], {}))
     return lines
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where the gap narrows on no dataset and widens on most, by an interval above 0 where there is one.
 
     Control: the same of the MCC with the truth; agreement that widens while truth does not says nothing of concepts.
     """
-    return judged(
-        _measured(table),
-        lambda found: _widens(found.seeds),
-        lambda found: len(found.truth) > 0 and not _widens(found.truth),
-        _sentence,
-        "No SSAE and its affine twin were run on mapped embeddings.",
+    return judged(table, MCC_SEEDS_DECODER, _found, SAID_BY)
+
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    widened, truth = (scores(here, metric, rows["variant"].iloc[0]) for metric in (WIDENING_SEEDS, WIDENING_TRUTH))
+    if widened.empty:
+        return None
+    before, after = (rows.loc[rows["mapped"] == mapped, "difference"].mean() for mapped in (False, True))
+    beside = f"; by the truth on {int(_wider(truth).sum())} of {len(truth)}" if len(truth) else ""
+    return Found(
+        _widens(widened),
+        {"MCC with the truth": not _widens(truth) if len(truth) else None},
+        f"mean gap {spoken(before)} unmapped, {spoken(after)} mapped; wider on {int(_wider(widened).sum())} of "
+        f"{datasets(widened)}{beside}",
     )
-
-
-class _Found(NamedTuple):
-    """Rows of one variant: its gap, and by how much it widened, across seeds and to the truth."""
-
-    gap: pd.DataFrame
-    seeds: pd.DataFrame
-    truth: pd.DataFrame
-
-
-def _measured(table: pd.DataFrame) -> dict[str, _Found]:
-    """By SSAE variant that was measured on mapped embeddings too, the default first."""
-    found = {
-        variant: _Found(rows, scores(table, WIDENING_SEEDS, variant), scores(table, WIDENING_TRUTH, variant))
-        for variant, rows in sparse_scores(table, MCC_SEEDS_DECODER).items()
-    }
-    return {variant: rows for variant, rows in found.items() if len(rows.seeds)}
 
 
 def _wider(rows: pd.DataFrame) -> pd.Series:
@@ -131,21 +122,10 @@ def _widens(rows: pd.DataFrame) -> bool:
     return bool((rows["mean"] > -TOLERANCE).all() and _wider(rows).mean() > 0.5)
 
 
-def _sentence(variant: str, found: _Found) -> str:
-    rows, widened, truth = found
-    before, after = rows[~rows["mapped"]], rows[rows["mapped"]]
-    beside = f"; by the truth on {int(_wider(truth).sum())} of {len(truth)}" if len(truth) else ""
-    return (
-        f"{variant}: mean gap {spoken(before['difference'].mean())} unmapped, {spoken(after['difference'].mean())} "
-        f"mapped; wider on {int(_wider(widened).sum())} of {count(len(widened), 'dataset')}{beside}."
-    )
-
-
 def finding(table: pd.DataFrame) -> str:
-    """This table in one clause for the top of the report, empty if no SSAE was run."""
-    measured = _measured(table)
-    if not measured:
-        return ""
-    rows = next(iter(measured.values())).seeds
-    result = "widens" if _widens(rows) else "does not everywhere widen"
-    return f"{result} its gap to affine when embeddings are mapped linearly (by {span(rows['mean'])})"
+    """This table in one sentence for the top of the report, empty if no SSAE was run."""
+    return told(
+        verdict(table),
+        "widens its gap to no sparsity when embeddings are mapped",
+        "does not widen its gap to no sparsity when embeddings are mapped",
+    )

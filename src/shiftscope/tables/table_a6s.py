@@ -13,17 +13,22 @@ from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.metrics.udr import UDR
 from shiftscope.tables.numbers import count, span, spoken
 from shiftscope.tables.tidy import SYMBOLS, by_setting
-from shiftscope.tables.verdicts import TOLERANCE, of_metric, status
+from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TITLE = "A-T6s · Sensitivity to sparsity level and learning rate"
 CLAIM = "What the paper's recipe finds depends on its sparsity level and learning rate, so that these must be chosen."
+SAID_BY = THIS_PROJECT
 PARTS = "all"
 METRICS = (MCC_TRUTH, MCC_SEEDS_DECODER, UDR, RECONSTRUCTION)
 PUBLISHED: dict = {}
-SOURCE = "paper A, App. B, gives the grid; no number of a sensitivity analysis is legible in the extracted text."
+SOURCE = (
+    "paper A, App. B.1.1, says that a sensitivity analysis was made, and not what it found; none of its numbers is legible "
+    "in the extracted text."
+)
+EMPTY = "No variant was trained on a grid of sparsity levels or learning rates."
 MATTERS = 0.05
 """A difference in MCC between settings from which on this project says that a hyperparameter matters."""
 
@@ -44,46 +49,44 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where on most datasets MCC (with the truth where it is known) differs by .05 or more between settings.
 
     Each grid on each dataset counts once. Control: the spread over seeds, if on most of them the settings' range is
     within two standard deviations of it.
     """
-    import pandas as pd
+    return judged(table, None, _found, SAID_BY, needs_rival=False)
 
-    grids = list(dict.fromkeys(table["grid"]))
-    ranges = {grid: _ranges(table[table["grid"] == grid]) for grid in grids}
-    if not ranges:
-        return status({}, {}), "No grid of sparsity levels or learning rates was run."
-    found = pd.concat(ranges.values())
-    holds = bool((found["range"] >= MATTERS).mean() > 0.5)
-    matched = bool((found["range"] <= 2 * found["sd"]).mean() > 0.5)
-    sentences = [_sentence(grid, rows) for grid, rows in ranges.items() if len(rows)]
-    return status({"grids": holds}, {"grids": matched}), " ".join(sentences)
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    ranges = _ranges(rows)
+    if ranges.empty:
+        return None
+    good = int((ranges["loss"] <= TOLERANCE).sum())
+    return Found(
+        bool((ranges["range"] >= MATTERS).mean() > 0.5),
+        {
+            "spread over seeds": bool((ranges["range"] <= 2 * ranges["sd"]).mean() > 0.5)
+            if ranges["sd"].notna().all()
+            else None
+        },
+        f"MCC moves by {span(ranges['range'])} over settings (sd over seeds {spoken(ranges['sd'].mean())}); UDR's choice is as "
+        f"good as the best of them on {good} of {count(len(ranges), 'grid')}",
+    )
 
 
 def _ranges(table: pd.DataFrame) -> pd.DataFrame:
-    """Per dataset: the range of MCC over settings, its sd over seeds, and what UDR's choice loses to the best."""
+    """Per grid and dataset: the range of MCC over settings, its sd over seeds, and what UDR's choice loses to the best."""
     import pandas as pd
 
     found = []
-    for (lm, dataset), group in table.groupby(["lm", "dataset"], sort=False):
+    for _, group in table.groupby(["grid", "dataset"], sort=False):
         rows = of_metric(group, MCC_TRUTH)
         rows = rows if len(rows) else of_metric(group, MCC_SEEDS_DECODER)
         if len(rows):
             loss = rows["mean"].max() - rows.loc[rows["chosen"], "mean"].max()
-            found.append({"lm": lm, "dataset": dataset, "range": rows["mean"].max() - rows["mean"].min(),
-                          "sd": rows["sd"].mean(), "loss": loss})  # fmt: skip
-    return pd.DataFrame(found, columns=["lm", "dataset", "range", "sd", "loss"])
-
-
-def _sentence(grid: str, found: pd.DataFrame) -> str:
-    good = int((found["loss"] <= TOLERANCE).sum())
-    return (
-        f"{grid}: MCC moves by {span(found['range'])} over its settings (sd over seeds {spoken(found['sd'].mean())}); "
-        f"UDR's choice is as good as the best of them on {good} of {count(len(found), 'dataset')}."
-    )
+            found.append({"range": rows["mean"].max() - rows["mean"].min(), "sd": rows["sd"].mean(), "loss": loss})
+    return pd.DataFrame(found, columns=["range", "sd", "loss"])
 
 
 def finding(table: pd.DataFrame) -> str:

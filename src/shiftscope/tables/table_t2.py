@@ -14,13 +14,24 @@ as many random directions, scored alike.
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.correlation import LINEAR_R2, MCC_TRUTH, MCC_TWO_CODES
-from shiftscope.tables.numbers import count, span, spoken
-from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import IDENTIFIED, TOLERANCE, matched_by, of_metric, status
+from shiftscope.tables.numbers import count, series, span, spoken
+from shiftscope.tables.tidy import assemble, class_of
+from shiftscope.tables.verdicts import (
+    IDENTIFIED,
+    THIS_PROJECT,
+    TOLERANCE,
+    Found,
+    Verdict,
+    anywhere,
+    judged,
+    of_metric,
+)
+from shiftscope.vocabulary import RECOMMENDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,16 +41,14 @@ CLAIM = (
     "With more concepts than dimensions SSAE on shifts finds those that vary, and a sparse autoencoder of embeddings finds "
     "them no better and mostly worse, wherever only those change that are meant to."
 )
+SAID_BY = THIS_PROJECT
 PARTS = "crowded"
 METRICS = (MCC_TWO_CODES, MCC_TRUTH, LINEAR_R2)
 PUBLISHED: dict = {}
 SOURCE = "the talk makes the argument without numbers; the experiment is ours."
-OF_SHIFTS, OF_EMBEDDINGS = "ssae", "l1_tied"
-"""What the names of the two sides' variants begin with."""
+EMPTY = "No variant was run on a dataset with more concepts than dimensions."
 CONTROLS_OF = ("permuted_labels", "random_dictionary", "untrained_sae")
 """Controls of either side."""
-SUFFIX = "_untrained"
-"""A variant called as another and this is the other before training (`steps: 0`)."""
 
 
 class World(NamedTuple):
@@ -58,20 +67,43 @@ def world_of(dataset: str) -> World:
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table with the columns of `World`, an untrained variant's rows as the control of the trained one."""
-    untrained = metrics["variant"].str.endswith(SUFFIX)
-    kept = metrics[~untrained | (metrics["control"] == "")]
-    named = kept["variant"].str.removesuffix(SUFFIX)
-    rows = kept.assign(variant=named, control=kept["control"].mask(untrained, "untrained_sae"))
-    table = assemble(rows, METRICS, PUBLISHED)
+    """The tidy table with the columns of `World`; what was left untrained is a control, `untrained_sae`."""
+    table = assemble(_untrained_as_control(metrics), METRICS, PUBLISHED)
     worlds = [world_of(name) for name in table["dataset"]]
     table = table.assign(**{name: [getattr(world, name) for world in worlds] for name in World._fields[1:]})
-    order = {name: place for place, name in enumerate(dict.fromkeys(table["metric"]))}
-    places = {"metric": order.get, "field": str, "value": float}
-    by = ["lm", "field", "value", "codes", "variant", "metric"]
-    return table.sort_values(
-        by, key=lambda column: column.map(places[column.name]) if column.name in places else column, ignore_index=True
-    ).astype({"field": "string", "value": float})
+    table = table.astype({"field": "string", "value": float})
+    return table.sort_values(["lm", "field", "value"], kind="stable", ignore_index=True)
+
+
+def _untrained_as_control(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Scores of variants without a step of training (`steps: 0`) as a control of all that were trained of their kind."""
+    import pandas as pd
+
+    place = ["lm", "layer", "dataset", "codes", "kind"]
+    untrained = metrics["params"].map({text: json.loads(text).get("steps") == 0 for text in metrics["params"].unique()})
+    trained = metrics[~untrained.astype(bool)]
+    named = trained.loc[trained["control"] == "", [*place, "variant"]].drop_duplicates()
+    scores = metrics[untrained.astype(bool) & (metrics["control"] == "")].drop(columns="variant").merge(named, on=place)
+    return pd.concat([trained, scores.assign(control="untrained_sae")], ignore_index=True)
+
+
+def of_shifts(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores by up to two codes of the first SSAE in the table, ours before the paper's."""
+    rows = _scores(table)
+    rows = rows[rows["recipe"] != ""]
+    return rows[rows["variant"].isin(rows["variant"].head(1))]
+
+
+def of_embeddings(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores by up to two codes of all autoencoders of embeddings."""
+    rows = _scores(table)
+    kinds = {kind for kind in rows["kind"].unique() if kind and class_of(kind).reads == "embeddings"}
+    return rows[rows["kind"].isin(kinds)]
+
+
+def _scores(table: pd.DataFrame) -> pd.DataFrame:
+    rows = of_metric(table, MCC_TWO_CODES)
+    return rows[rows["mean"].notna() & (rows["variant"] != RECOMMENDED)]
 
 
 def contest(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,69 +111,74 @@ def contest(table: pd.DataFrame) -> pd.DataFrame:
 
     Worlds in which one side was not run are left out.
 
-    Columns: `dataset`, `field`, `value`; `shifts`, `embeddings` (mean MCC by up to two codes); `gain` (what training adds to
-    the autoencoder of embeddings) and `random` (what as many random directions score); `matched` (whether a control does
-    as well as SSAE).
+    Returns:
+        rows of SSAE in the order of the table, and beside them the other's: `other`, its name, `embeddings`, its mean,
+        `gain`, what training adds to it, and `random`, what as many random directions score; `lead`, SSAE's mean above
+        `embeddings`.
     """
-    import pandas as pd
-
-    found = []
-    for _, rows in of_metric(table, MCC_TWO_CODES).groupby("dataset", sort=False):
-        ours = rows[rows["variant"].str.startswith(OF_SHIFTS)].nsmallest(1, "codes")
-        rivals = rows[rows["variant"].str.startswith(OF_EMBEDDINGS)].nlargest(1, "mean")
-        for one, other in zip(ours.to_dict("records"), rivals.to_dict("records"), strict=False):
-            found.append({
-                "dataset": one["dataset"], "field": one["field"], "value": one["value"], "shifts": one["mean"],
-                "embeddings": other["mean"], "gain": other["mean"] - other["untrained_sae"],
-                "random": other["random_dictionary"], "matched": any(matched_by(ours, name).any() for name in CONTROLS_OF),
-            })  # fmt: skip
-    columns = ["dataset", "field", "value", "shifts", "embeddings", "gain", "random", "matched"]
-    return pd.DataFrame(found, columns=columns)
+    shifts, rivals = of_shifts(table), of_embeddings(table)
+    place = ["lm", "dataset"]
+    shifts = shifts[shifts["codes"] == shifts.groupby(place)["codes"].transform("min")]
+    rivals = rivals.sort_values("mean", kind="stable").drop_duplicates(place, keep="last")
+    rivals = rivals.assign(gain=rivals["mean"] - rivals["untrained_sae"])
+    named = {"variant": "other", "mean": "embeddings", "random_dictionary": "random"}
+    beside = rivals[[*place, *named, "gain"]].rename(columns=named)
+    found = shifts.merge(beside, on=place)
+    return found.assign(lead=found["mean"] - found["embeddings"])
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
+def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where, in worlds without unmeant changes, SSAE's mean MCC is at least .95 and nowhere more than .02 below that of
     the autoencoder of embeddings, and more than .02 above it in most; the sentence says of all worlds where it is not.
 
     Controls: permuted labels, random directions and the untrained SSAE, if one scores as high in such a world.
     """
-    worlds = _once(contest(table))
-    if worlds.empty:
-        return status({}, {}), f"{OF_SHIFTS} and {OF_EMBEDDINGS} were not both run."
+    return judged(table, MCC_TWO_CODES, _found, SAID_BY, needs_rival=False)
+
+
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    worlds = _once(contest(of_recipe(rows, here)))
     meant = worlds[~((worlds["field"] == "unintended") & (worlds["value"] > 0))]
-    lead = meant["shifts"] - meant["embeddings"]
-    found = bool((meant["shifts"] >= IDENTIFIED).all() and (lead >= -TOLERANCE).all())
-    holds = found and bool((lead > TOLERANCE).mean() > 0.5)
-    return status({OF_SHIFTS: holds}, {OF_SHIFTS: bool(meant["matched"].any())}), (
-        f"MCC by up to two codes a concept over {count(len(worlds), 'world')}: {OF_SHIFTS} {span(worlds['shifts'])}, "
-        f"{OF_EMBEDDINGS} {span(worlds['embeddings'])}, to which training adds {span(worlds['gain'])}; as many random directions "
-        f"{span(worlds['random'])}. {_exceptions(worlds)}"
+    if meant.empty:
+        return None
+    found = bool((meant["mean"] >= IDENTIFIED).all() and (meant["lead"] >= -TOLERANCE).all())
+    return Found(
+        found and bool((meant["lead"] > TOLERANCE).mean() > 0.5),
+        {control: anywhere(meant, control) for control in CONTROLS_OF},
+        f"MCC by up to two codes a concept over {count(len(worlds), 'world')} {span(worlds['mean'])}; "
+        f"{series(worlds['other'].unique())} {span(worlds['embeddings'])}, to which training adds {span(worlds['gain'])}; "
+        f"as many random directions {span(worlds['random'])}. {_exceptions(worlds)}",
     )
+
+
+def of_recipe(rows: pd.DataFrame, here: pd.DataFrame) -> pd.DataFrame:
+    """What is judged of a recipe: of all rows of its language model those of its variant, and of those that are no SSAE."""
+    return here[here["variant"].isin(rows["variant"]) | (here["recipe"] == "")]
 
 
 def _once(worlds: pd.DataFrame) -> pd.DataFrame:
     """Every world once: one that stands on several axes, for it has the law's own values, has equal scores on all."""
-    return worlds.drop_duplicates(["shifts", "embeddings"])
+    return worlds.drop_duplicates(["mean", "embeddings"])
 
 
 def _exceptions(worlds: pd.DataFrame) -> str:
     """The worlds in which SSAE is level with the autoencoder of embeddings, and those in which it is below."""
-    lead = worlds["shifts"] - worlds["embeddings"]
     sentences = []
-    for what, rows in (("Level with it", worlds[lead.abs() <= TOLERANCE]), ("Below it", worlds[lead < -TOLERANCE])):
-        named = [f"{row['dataset']} ({spoken(row['shifts'])} against {spoken(row['embeddings'])})"
+    level, below = worlds["lead"].abs() <= TOLERANCE, worlds["lead"] < -TOLERANCE
+    for what, rows in (("Level with it", worlds[level]), ("Below it", worlds[below])):
+        named = [f"{row['dataset']} ({spoken(row['mean'])} against {spoken(row['embeddings'])})"
                  for row in rows.to_dict("records")]  # fmt: skip
-        sentences.append(f"{what}: {'; '.join(named) or 'nowhere'}.")
-    return " ".join(sentences)
+        sentences.append(f"{what}: {'; '.join(named) or 'nowhere'}")
+    return ". ".join(sentences)
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This table in one clause for the top of the report, empty if one of the two was not run."""
+    """This table in one sentence for the top of the report, empty if one of the two was not run."""
     worlds = _once(contest(table))
     if worlds.empty:
         return ""
-    above, below = (int((sign * (worlds["shifts"] - worlds["embeddings"]) > TOLERANCE).sum()) for sign in (1, -1))
+    above, below = (int((sign * worlds["lead"] > TOLERANCE).sum()) for sign in (1, -1))
     return (
-        f"with more concepts than dimensions shifts tell more than embeddings in {above} of "
-        f"{count(len(worlds), 'world')} and less in {below}"
+        f"With more concepts than dimensions shifts tell more than embeddings in {above} of "
+        f"{count(len(worlds), 'world')} and less in {below}."
     )

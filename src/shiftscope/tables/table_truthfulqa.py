@@ -18,20 +18,20 @@ from shiftscope.metrics.truthfulness import (
     MC2_GAIN_SE,
     PERPLEXITY_CHOSEN,
 )
+from shiftscope.tables.cosines import OTHER_PROCEDURE
 from shiftscope.tables.numbers import spoken
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import TOLERANCE, judged, leading_scores, scores, sparse_variants
+from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, judged, mostly, of_metric, scores, told
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from shiftscope.metrics.base import Metric
 
 TITLE = "A-F2 · TruthfulQA: steering and answers"
 CLAIM = (
     "On TruthfulQA SSAE's vector brings an embedding closer to that of the right answer than affine's, the mean "
     "difference and PCA."
 )
+SAID_BY = "paper A, Sec. 3, Figure 2"
 PARTS = "behaviour"
 METRICS = (
     COSINE_PUBLISHED, COSINE_HELDOUT, MC2_CHOSEN, MC2_GAIN_SE, MC1_ACCURACY_CHOSEN, MC1_ACCURACY_GAIN_SE,
@@ -42,9 +42,9 @@ PUBLISHED = {
 }
 SOURCE = (
     "paper A, Figure 2, on Llama-3.1-8B; read off the authors' figure, so to about ±.01. Its pretrained SAE (.66) is "
-    "not run here; it has no numbers of answers."
+    "not run here; it has no numbers of answers. " + OTHER_PROCEDURE
 )
-RIVALS = ("affine", "mean_difference", "pca")
+EMPTY = "No answers of a steered language model were measured."
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -52,77 +52,72 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     return assemble(metrics, METRICS, PUBLISHED)
 
 
-def verdict(table: pd.DataFrame) -> tuple[str, str]:
-    """Holds where SSAE's cosine, as published, is above that of affine, the mean difference and PCA by more than .02.
+def verdict(table: pd.DataFrame) -> list[Verdict]:
+    """Holds where SSAE's cosine, by the best column for each pair, is above that without sparsity, of the mean difference
+    and of PCA by more than .02.
 
-    Controls: the same by the held-out score, and there it must also beat random directions and not steering. What
+    Controls: the same by the held-out score; there also random directions and not steering, if one scores as high. What
     steering does to answers does not enter: the source makes no claim about it.
     """
-    variants = {variant: variant for variant in sparse_variants(table, COSINE_PUBLISHED)}
-    return judged(
-        variants,
-        lambda variant: _above(table, COSINE_PUBLISHED, variant, RIVALS),
-        lambda variant: not _survives(table, variant),
-        lambda variant, _: _sentence(table, variant),
-    )
+    return judged(table, COSINE_PUBLISHED, _found, SAID_BY, not_run=OTHER_PROCEDURE)
 
 
-def _mean(table: pd.DataFrame, metric: Metric, variant: str, column: str = "mean") -> float:
-    return float(scores(table, metric, variant)[column].mean())
-
-
-def _above(table: pd.DataFrame, metric: Metric, variant: str, rivals: tuple[str, ...]) -> bool:
-    """Above every rival that was measured."""
-    found = [_mean(table, metric, rival) for rival in rivals if len(scores(table, metric, rival))]
-    return bool(found) and all(_mean(table, metric, variant) > one + TOLERANCE for one in found)
-
-
-def _survives(table: pd.DataFrame, variant: str) -> bool:
-    controls = [_mean(table, COSINE_HELDOUT, variant, name) for name in ("random_dictionary", "no_steering")]
-    beaten = all(_mean(table, COSINE_HELDOUT, variant) > one + TOLERANCE for one in controls if one == one)
-    return beaten and _above(table, COSINE_HELDOUT, variant, RIVALS)
-
-
-def _sentence(table: pd.DataFrame, variant: str) -> str:
-    beside = [variant, *(rival for rival in RIVALS if len(scores(table, COSINE_PUBLISHED, rival)))]
+def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
+    variant = rows["variant"].iloc[0]
+    heldout = scores(here, COSINE_HELDOUT, variant)
+    published_rivals, heldout_rivals = (_rivals(found, here) for found in (rows, heldout))
+    if published_rivals is None:
+        return None
+    controls = {"held-out score": None if heldout_rivals is None else not _above(heldout, heldout_rivals)}
+    controls |= {name: mostly(heldout, name) for name in ("random_dictionary", "no_steering")}
     cosines = [
-        ", ".join(f"{name} {spoken(_mean(table, metric, name))}" for name in beside if len(scores(table, metric, name)))
-        for metric in (COSINE_PUBLISHED, COSINE_HELDOUT)
+        ", ".join(f"{name} {spoken(mean)}" for name, mean in {variant: found["mean"].mean(), **(others or {})}.items())
+        for found, others in ((rows, published_rivals), (heldout, heldout_rivals))
     ]
-    text = f"Cosine as published: {cosines[0]}; held out: {cosines[1]}"
-    unsteered = _mean(table, COSINE_HELDOUT, variant, "no_steering")
-    if unsteered == unsteered:
-        text += f", unsteered {spoken(unsteered)}"
-    answers = _answers(table, variant)
-    return f"{text}. {answers}." if answers else f"{text}."
+    text = f"cosine, best column for each pair: {cosines[0]}; held out: {cosines[1]}"
+    if heldout["no_steering"].notna().any():
+        text += f", unsteered {spoken(heldout['no_steering'].mean())}"
+    return Found(_above(rows, published_rivals), controls, "; ".join(filter(None, [text, _answers(here, variant)])))
 
 
-def _answers(table: pd.DataFrame, variant: str) -> str:
+def _rivals(rows: pd.DataFrame, here: pd.DataFrame) -> dict[str, float] | None:
+    """The mean of the twin without sparsity, of the mean difference and of PCA; None if one was not measured."""
+    if rows.empty or rows["difference"].isna().all():
+        return None
+    found = {rows["rival"].iloc[0]: float((rows["mean"] - rows["difference"]).mean())}
+    for kind in ("mean_difference", "pca"):
+        others = here[(here["kind"] == kind) & (here["metric"] == rows["metric"].iloc[0]) & here["mean"].notna()]
+        if others.empty:
+            return None
+        found[others["variant"].iloc[0]] = float(others["mean"].mean())
+    return found
+
+
+def _above(rows: pd.DataFrame, rivals: dict[str, float]) -> bool:
+    return all(float(rows["mean"].mean()) > one + TOLERANCE for one in rivals.values())
+
+
+def _answers(here: pd.DataFrame, variant: str) -> str:
     """What the variant's vector does to mc2, empty if behaviour was not measured."""
-    rows = scores(table, MC2_CHOSEN, variant)
+    rows = scores(here, MC2_CHOSEN, variant)
     if rows.empty:
         return ""
     gain = float((rows["mean"] - rows["no_steering"]).mean())
-    error = _mean(table, MC2_GAIN_SE, variant)
-    others = [
-        f"{rival} {spoken(_mean(table, MC2_CHOSEN, rival))}"
-        for rival in RIVALS
-        if len(scores(table, MC2_CHOSEN, rival))
-    ]
+    error = float(scores(here, MC2_GAIN_SE, variant)["mean"].mean())
+    others = of_metric(here[here["recipe"] == ""], MC2_CHOSEN)
+    means = others.groupby("variant", sort=False)["mean"].mean()
+    beside = ", ".join(f"{name} {spoken(mean)}" for name, mean in means.items())
     clear = "more than two standard errors" if abs(gain) > 2 * error else "less than two standard errors"
     return (
-        f"Answers with {variant}: mc2 {spoken(rows['mean'].mean())} against {spoken(rows['no_steering'].mean())} "
+        f"answers with {variant}: mc2 {spoken(rows['mean'].mean())} against {spoken(rows['no_steering'].mean())} "
         f"unsteered ({clear} of the gain over questions), {spoken(rows['random_dictionary'].mean())} with random "
-        f"directions of its length; {', '.join(others)}"
+        f"directions of its length; {beside}"
     )
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This table in one clause for the top of the report, empty if no SSAE was run or no behaviour was measured."""
-    rows = leading_scores(table, MC2_CHOSEN)
-    if rows.empty:
-        return ""
-    return (
-        f"steering with {rows['variant'].iloc[0]} takes mc2 of TruthfulQA from {spoken(rows['no_steering'].mean())} to "
-        f"{spoken(rows['mean'].mean())} (random directions {spoken(rows['random_dictionary'].mean())})"
-    )
+    """This table in one sentence for the top of the report, empty if no SSAE was run or no behaviour was measured."""
+    return told(
+        verdict(table), "steers towards right answers further than what it is compared with",
+        "does not steer towards right answers further than what it is compared with",
+    )  # fmt: skip

@@ -4,36 +4,98 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+from shiftscope import kinds
+from shiftscope.metrics.base import metric
+from shiftscope.metrics.sparsity import RECONSTRUCTION
 from shiftscope.tables.intervals import compare, summarise, units
-from shiftscope.vocabulary import CONTROLS
+from shiftscope.vocabulary import CONTROLS, RECOMMENDED
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from shiftscope.metrics.base import Metric
+    from shiftscope.variants.base import Variant
 
 logger = logging.getLogger(__name__)
-KEYS = ["lm", "layer", "dataset", "codes", "variant", "metric"]
+MODEL = ["lm", "layer", "dataset", "codes", "variant"]
+KEYS = [*MODEL, "metric"]
+ABOUT = ["kind", "recipe", "labelled", "error"]
+"""What a row says of its variant: its kind; whose recipe of the sparse shift autoencoder it is ("paper", "ours" or "");
+whether it is given labels; and its relative error on held-out pairs, where doing nothing has 1."""
 SUMMARY = ["mean", "sd", "low", "high", "minimum"]
 DIFFERENCE = ["difference", "difference_low", "difference_high"]
-COLUMNS = [*KEYS, *SUMMARY, "n", "rival", *DIFFERENCE, *CONTROLS, "published"]
-FAMILIES = {"ssae": "ssae", "ssae_paper": "ssae", "ssae_paper_repaired": "ssae", "affine": "affine",
-            "affine_paper": "affine", "pretrained_sae": "pretrained_sae", "pca": "pca",
-            "mean_difference": "mean_difference", "l1_tied": "l1_tied"}  # fmt: skip
-"""The system of the source whose number stands beside a variant; the order is that of the rows."""
-RIVALS = {"ssae": "affine", "ssae_paper": "affine_paper", "ssae_paper_repaired": "affine_paper"}
-"""The same autoencoder without the sparsity constraint: the variant that each is compared with, seed by seed."""
+COLUMNS = [*KEYS, *ABOUT, *SUMMARY, "n", "rival", *DIFFERENCE, *CONTROLS, "published"]
 
 SYMBOLS = {"lr": "lr", "sparsity_level": "β"}
 """The hyperparameters whose grid the source shows, and how they are written."""
-RIVAL_OF_GRID = "affine_paper"
-"""The paper's autoencoder without sparsity: the variant that every setting of a constrained one is compared with."""
 
 Published = Mapping[str, Mapping[str, Mapping[str, float | None]]]
-"""the source's numbers: `{metric's name: {dataset: {system: value}}}`; a system is a value of `FAMILIES`"""
+"""the source's numbers: `{metric's name: {dataset: {system: value}}}`; a system is a variant's `system`"""
+
+
+def class_of(kind: str) -> type[Variant]:
+    """The class of a variant's kind, which says what tables must know of it."""
+    return cast("type[Variant]", kinds.load("variants", kind))
+
+
+def recipe_of(variant: str, kind: str) -> str:
+    """Whose recipe of the sparse shift autoencoder a variant is, empty if of neither; what is recommended is a choice."""
+    return class_of(kind).recipe if kind and variant != RECOMMENDED else ""
+
+
+def system_of(variant: str, kind: str) -> str:
+    """The source's system beside a variant: that of its kind, or what was not run here and has no kind."""
+    if variant == RECOMMENDED:
+        return ""
+    return class_of(kind).system if kind else variant
+
+
+def about(place: Mapping[str, Any], kind: str, errors: Mapping[tuple, float]) -> dict[str, Any]:
+    """The columns `ABOUT` of a row; `errors` by `MODEL`."""
+    return {
+        "kind": kind,
+        "recipe": recipe_of(place["variant"], kind),
+        "labelled": bool(kind) and class_of(kind).supervised,
+        "error": errors.get(tuple(place[name] for name in MODEL)),
+    }
+
+
+def kinds_of(rows: pd.DataFrame) -> dict[tuple, str]:
+    """The kind of every variant, by `KEYS`."""
+    named = rows[rows["control"] == ""].drop_duplicates(KEYS)
+    return {tuple(row[:-1]): row[-1] for row in named[[*KEYS, "kind"]].itertuples(index=False)}
+
+
+def rivals(kind_of: Mapping[tuple, str]) -> dict[tuple, tuple]:
+    """What each row is compared with, both by `KEYS`: the first variant of the rival kind in the same place."""
+    variant = KEYS.index("variant")
+    first: dict[tuple, tuple] = {}
+    for key in sorted(kind_of):
+        if key[variant] != RECOMMENDED:
+            first.setdefault((*key[:variant], kind_of[key], *key[variant + 1 :]), key)
+    found = {}
+    for key, kind in kind_of.items():
+        rival = class_of(kind).without_sparsity if kind and key[variant] != RECOMMENDED else ""
+        other = first.get((*key[:variant], rival, *key[variant + 1 :]))
+        if rival and other:
+            found[key] = other
+    return found
+
+
+def errors_of(metrics: pd.DataFrame) -> dict[tuple, float]:
+    """The mean held-out error of the chosen setting, by `MODEL`."""
+    rows = of_interest(metrics, [RECONSTRUCTION])
+    return dict(rows[rows["control"] == ""].groupby(MODEL)["value"].mean())
+
+
+def with_errors(table: pd.DataFrame, metrics: pd.DataFrame, datasets: Iterable[str]) -> pd.DataFrame:
+    """The tidy table with the errors of what was trained on `datasets`, one a row, where its own rows have none."""
+    errors, places = errors_of(metrics), table[MODEL].assign(dataset=list(datasets))
+    found = [errors.get(tuple(place)) for place in places.itertuples(index=False)]
+    return table.assign(error=[float("nan") if error is None else error for error in found])
 
 
 def assemble(metrics: pd.DataFrame, wanted: Sequence[Metric], published: Published) -> pd.DataFrame:
@@ -59,22 +121,30 @@ def assemble(metrics: pd.DataFrame, wanted: Sequence[Metric], published: Publish
     if not real:
         named = ", ".join(metric.name for metric in wanted)
         logger.warning("no selected row of %s: own pairs without the labels they need have none", named)
-    controls = control_means(rows)
+    kind_of, controls, errors = kinds_of(rows), control_means(rows), errors_of(metrics)
+    beside = rivals(kind_of)
     lines = []
     for key, values in real.items():
-        place = dict(zip(KEYS, key, strict=True))
-        rival = RIVALS.get(place["variant"])
-        other = real.get(tuple((place | {"variant": rival}).values()))
-        number = published_number(published, place["metric"], place["dataset"], place["variant"])
-        lines.append(line(place, values, controls, number, rival, other))
+        place, rival = dict(zip(KEYS, key, strict=True)), beside.get(key)
+        system = system_of(place["variant"], kind_of[key])
+        number = published_number(published, place["metric"], place["dataset"], system)
+        described = line(place, values, controls, number, *compared(rival, real))
+        lines.append(described | about(place, kind_of[key], errors))
     return ordered(typed(pd.DataFrame(lines, columns=COLUMNS)), wanted, published)
+
+
+def compared(rival: tuple | None, real: Mapping[tuple, pd.Series]) -> tuple[str | None, pd.Series | None]:
+    """A rival's name and its values, None where there is none."""
+    return (rival[KEYS.index("variant")], real[rival]) if rival else (None, None)
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """The columns `COLUMNS` with their types, whatever a table of few or no rows would guess."""
-    numbers = [*SUMMARY, *DIFFERENCE, *CONTROLS, "published"]
-    words = ["lm", "layer", "dataset", "variant", "metric", "rival"]
-    return table.astype(dict.fromkeys(numbers, float) | dict.fromkeys(words, "string") | {"codes": int, "n": int})
+    numbers = [*SUMMARY, *DIFFERENCE, *CONTROLS, "error", "published"]
+    words = ["lm", "layer", "dataset", "variant", "metric", "kind", "recipe", "rival"]
+    return table.astype(
+        dict.fromkeys(numbers, float) | dict.fromkeys(words, "string") | {"codes": int, "n": int, "labelled": bool}
+    )
 
 
 def control_means(rows: pd.DataFrame) -> dict[tuple, float]:
@@ -108,7 +178,7 @@ def line(
     rival: str | None = None,
     others: pd.Series | None = None,
 ) -> dict[str, Any]:
-    """One row of a tidy table: `values` summarised, and the controls of `key`.
+    """One row of a tidy table: `values` summarised, within what the metric can be, and the controls of `key`.
 
     Args:
         key: values of `KEYS`.
@@ -118,13 +188,13 @@ def line(
         rival: the variant that it is compared with, seed by seed, and `others`, its values; None if not measured.
         others: see `rival`.
     """
-    found = summarise(values)
+    found, (least, most) = summarise(values), metric(key["metric"]).limits
     difference = compare(values, others) if others is not None else None
     return key | {
         "mean": found.mean,
         "sd": found.sd,
-        "low": found.low,
-        "high": found.high,
+        "low": None if found.low is None else max(found.low, least),
+        "high": None if found.high is None else min(found.high, most),
         "minimum": found.minimum,
         "n": found.n,
         "rival": rival if others is not None else None,
@@ -143,15 +213,16 @@ def _control(key: dict[str, Any], control: str, controls: Mapping[tuple, float])
     return None
 
 
-def published_number(published: Published, metric: str, dataset: str, variant: str) -> float | None:
-    """The source's number beside a variant of ours, by the metric's name; None where it gives none that can be read."""
-    return published.get(metric, {}).get(dataset, {}).get(FAMILIES.get(variant, ""))
+def published_number(published: Published, metric: str, dataset: str, system: str) -> float | None:
+    """The source's number of one of its systems, by the metric's name; None where it gives none that can be read."""
+    return published.get(metric, {}).get(dataset, {}).get(system)
 
 
 def ordered(table: pd.DataFrame, wanted: Sequence[Metric], published: Published) -> pd.DataFrame:
-    """Sort rows as the source does: its datasets and systems first and in its order, ours after, by name."""
+    """Sort rows: the source's datasets first and in its order, ours after, by name; variants as `variants_in_order`."""
     datasets = [name for by_dataset in published.values() for name in by_dataset]
-    orders = {"dataset": datasets, "variant": list(FAMILIES), "metric": [metric.name for metric in wanted]}
+    variants = variants_in_order(zip(table["variant"], table["kind"], strict=True))
+    orders = {"dataset": datasets, "variant": variants, "metric": [metric.name for metric in wanted]}
 
     def rank(column: pd.Series) -> pd.Series:
         order = orders.get(str(column.name))
@@ -163,11 +234,29 @@ def ordered(table: pd.DataFrame, wanted: Sequence[Metric], published: Published)
     return table.sort_values(KEYS, key=rank, ignore_index=True)
 
 
+def variants_in_order(variants: Iterable[tuple[str, str]]) -> list[str]:
+    """Names of variants given with their kinds: what is recommended, sparse shift autoencoders, ours first, and what
+    they are compared with, other methods without labels, those with.
+    """
+    kind_of = dict(variants)
+    classes = {name: class_of(kind) for name, kind in kind_of.items() if kind}
+    sparse = {one.without_sparsity for one in classes.values()} - {""}
+
+    def place(name: str) -> tuple:
+        if name == RECOMMENDED:
+            return (0, 0, name)
+        if name not in classes:  # a system of the source that was not run here
+            return (3, 0, name)
+        one = classes[name]
+        if one.without_sparsity:
+            return (1, ("ours", "paper", "").index(one.recipe), name)
+        return (2 if kind_of[name] in sparse else 4 + one.supervised, 0, name)
+
+    return sorted(kind_of, key=place)
+
+
 def by_setting(
-    metrics: pd.DataFrame,
-    wanted: Sequence[Metric],
-    symbols: Mapping[str, str] = SYMBOLS,
-    rival: str = RIVAL_OF_GRID,
+    metrics: pd.DataFrame, wanted: Sequence[Metric], symbols: Mapping[str, str] = SYMBOLS, sparse: bool = True
 ) -> pd.DataFrame:
     """Summarise the wanted metrics of every setting of every variant whose settings differ in one of `symbols`.
 
@@ -175,7 +264,7 @@ def by_setting(
         metrics: rows in the schema of `shiftscope.evaluation.parts`.
         wanted: as for `assemble`, which takes the setting that UDR chose alone.
         symbols: hyperparameters, and how they are written.
-        rival: the variant that every setting is compared with, seed by seed.
+        sparse: only variants that have a rival without sparsity, each setting compared with it, seed by seed.
 
     Returns:
         a frame with the columns `COLUMNS`, where `variant` says the setting too, and after them a column per symbol,
@@ -184,33 +273,40 @@ def by_setting(
     import pandas as pd
 
     rows = of_interest(metrics, wanted, all_settings=True)
-    controls = control_means(rows)
-    real = rows[rows["control"] == ""]
-    rivals = {key: units(group) for key, group in real[(real["variant"] == rival) & real["selected"]].groupby(KEYS)}
+    controls, kind_of = control_means(rows), kinds_of(rows)
+    real = rows[(rows["control"] == "") & (rows["variant"] != RECOMMENDED)]
+    chosen = {key: units(group) for key, group in real[real["selected"]].groupby(KEYS)}
+    beside = {key: other for key, other in rivals(kind_of).items() if sparse and other in chosen}
+    errors = _errors_by_setting(metrics)
     lines = []
-    for key, group in real[real["variant"].isin(_grids(real, symbols, rival))].groupby([*KEYS, "params"]):
+    for key, group in real[real["variant"].isin(_grids(real, symbols, sparse))].groupby([*KEYS, "params"]):
         place, setting = dict(zip(KEYS, key, strict=False)), json.loads(key[-1])
-        other = rivals.get(tuple((place | {"variant": rival}).values()))
-        described = line(place, units(group), controls, None, rival, other)
+        described = line(place, units(group), controls, None, *compared(beside.get(key[:-1]), chosen))
+        described |= about(place, kind_of[key[:-1]], {key[: len(MODEL)]: errors.get((*key[: len(MODEL)], key[-1]))})
         label = ", ".join(f"{symbol} {_short(setting[name])}" for name, symbol in symbols.items())
         values = {name: float(setting[name]) for name in symbols}
-        chosen = bool(group["selected"].all())
-        lines.append(
-            described | {"variant": f"{place['variant']}: {label}", "grid": place["variant"], "chosen": chosen} | values
-        )
+        of_grid = {"grid": place["variant"], "chosen": bool(group["selected"].all())}
+        lines.append(described | {"variant": f"{place['variant']}: {label}"} | of_grid | values)
     table = pd.DataFrame(lines, columns=[*COLUMNS, *symbols, "grid", "chosen"])
-    kinds = dict.fromkeys(symbols, float) | {"grid": "string", "chosen": bool}
+    dtypes = dict.fromkeys(symbols, float) | {"grid": "string", "chosen": bool}
     order = {metric.name: place for place, metric in enumerate(wanted)}
     by = ["lm", "layer", "dataset", "codes", "grid", *symbols, "metric"]
-    return typed(table).astype(kinds).sort_values(
+    return typed(table).astype(dtypes).sort_values(
         by, key=lambda column: column.map(order) if column.name == "metric" else column, ignore_index=True
     )  # fmt: skip
 
 
-def _grids(rows: pd.DataFrame, symbols: Mapping[str, str], rival: str) -> list[str]:
-    """Variants that have the hyperparameters `symbols` and settings that differ in one, but for `rival` itself."""
+def _errors_by_setting(metrics: pd.DataFrame) -> dict[tuple, float]:
+    rows = of_interest(metrics, [RECONSTRUCTION], all_settings=True)
+    return dict(rows[rows["control"] == ""].groupby([*MODEL, "params"])["value"].mean())
+
+
+def _grids(rows: pd.DataFrame, symbols: Mapping[str, str], sparse: bool) -> list[str]:
+    """Variants that have the hyperparameters `symbols` and settings that differ in one; of the sparse ones alone if asked."""
     found = []
-    for variant, group in rows[rows["variant"] != rival].groupby("variant"):
+    for variant, group in rows[rows["variant"] != ""].groupby("variant"):
+        if sparse and not class_of(group["kind"].iloc[0]).without_sparsity:
+            continue
         settings = [json.loads(params) for params in group["params"].unique()]
         points = {tuple(setting.get(name) for name in symbols) for setting in settings}
         if len(points) > 1 and all(None not in point for point in points):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shiftscope.files import atomic, write_text
 from shiftscope.metrics.base import label
 from shiftscope.tables.numbers import interval, known, number
+from shiftscope.tables.verdicts import DEAD, NOT_TESTED, RECIPES, Verdict, is_dead
 from shiftscope.vocabulary import CONTROLS
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 VARIANT_KEYS = ["lm", "layer", "dataset", "codes", "variant"]
 """What makes a line of the wide form."""
+DEAD_WORD = "dead"
+DEAD_MEANING = (
+    f"the error on held-out pairs is {number(DEAD, 1)} of doing nothing's or more, so that it can reproduce nothing"
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Sheet:
 
 
 def sheet(table: pd.DataFrame, main: Metric) -> Sheet:
-    """Arrange a tidy table by row and metric; `main` is the source's metric, which always shows what was published."""
+    """Arrange a tidy table by row and metric; `main` is the source's metric, which shows the worst model and the gain."""
     records = table.astype(object).where(table.notna(), None).to_dict("records")
     named = [*VARIANT_KEYS, *(["dose"] if "dose" in table else [])]
     rows: dict[tuple, dict[str, dict[str, Any]]] = {}
@@ -69,7 +74,7 @@ def _columns(rows: pd.DataFrame, metric: str, main: str) -> list[Column]:
     if metric == main:
         kinds += [kind for kind in ("minimum", "difference") if rows[kind].notna().any()]
     kinds += [control for control in CONTROLS if rows[control].notna().any()]
-    if metric == main or rows["published"].notna().any():
+    if rows["published"].notna().any():
         kinds.append("published")
     return [Column(metric, kind) for kind in kinds]
 
@@ -98,18 +103,37 @@ def cell_interval(column: Column, record: dict[str, Any] | None) -> str:
 
 
 def markdown(table: pd.DataFrame, entry: Entry) -> str:
-    """The table as Markdown, with its claim, its verdict and where the published numbers come from."""
+    """The table as Markdown, with its claim, its verdicts and where the published numbers come from."""
     wide = sheet(table, entry.METRICS[0])
-    status, sentence = entry.verdict(table)
     heads = [*wide.keys, *(f"{label(column.metric)}: {column.title}" for column in wide.columns)]
     lines = [_line(heads), _line(["---"] * len(wide.keys) + ["---:"] * len(wide.columns))]
     for keys, cells in wide.rows:
         numbers = [_with_interval(column, cells.get(column.metric)) for column in wide.columns]
-        lines.append(_line([*(str(keys[name]) for name in wide.keys), *numbers]))
-    parts = [f"# {entry.TITLE}", f"Claim: {entry.CLAIM}", f"**{status.capitalize()}.** {sentence}", "\n".join(lines)]
-    notes = ["Brackets: 95 % bootstrap interval of the mean over seeds; gain: over the same autoencoder without "
+        names = {name: str(keys[name]) for name in wide.keys}
+        names["variant"] += f" ({DEAD_WORD})" if dead(cells) else ""
+        lines.append(_line([*names.values(), *numbers]))
+    head = [f"# {entry.TITLE}", f"Claim ({entry.SAID_BY}): {entry.CLAIM}", verdict_lines(entry.verdict(table))]
+    notes = ["Brackets: 95 % interval of the mean over seeds (Student's t); gain: over the same autoencoder without "
              "sparsity, seed by seed."]  # fmt: skip
-    return "\n\n".join([*parts, *notes, f"Published: {entry.SOURCE}"]) + "\n"
+    notes += [f"Dead: {DEAD_MEANING}."] if any(dead(cells) for _, cells in wide.rows) else []
+    return (
+        "\n\n".join([*head, "\n".join(lines) if wide.rows else entry.EMPTY, *notes, f"Published: {entry.SOURCE}"])
+        + "\n"
+    )
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> str:
+    """A line for each verdict: whose recipe, on what, the status in bold, and why."""
+    if not verdicts:
+        return f"**{NOT_TESTED.capitalize()}.**"
+    return "\n".join(
+        f"- {RECIPES[one.recipe].capitalize()}, {one.lm}: **{one.status}**. {one.sentence}".rstrip() for one in verdicts
+    )
+
+
+def dead(cells: dict[str, dict[str, Any]]) -> bool:
+    """Whether a line of the wide form is of a sparse shift autoencoder that reconstructs nothing."""
+    return any(is_dead(record) for record in cells.values())
 
 
 def _with_interval(column: Column, record: dict[str, Any] | None) -> str:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, read_parquet
-from shiftscope.lms._quality import check, law_of, learned
+from shiftscope.lms._quality import beginnings, check, law_of, learned
 from shiftscope.lms.base import CHECKPOINTS, LmSlice, finish, fresh
 from shiftscope.lms.train import Train
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
@@ -198,18 +198,20 @@ def train_from_corpus(
         seconds: least time between two checkpoints.
 
     Raises:
-        ShiftScopeError: the training diverged, or the LM has learned too little of its grammar.
+        ShiftScopeError: the training diverged, a concept is worth nothing to the next word, or the LM has learned too little
+            of one.
     """
     sizes = Train(**{key: value for key, value in asked.source.items() if key != "kind"})
     corpus = read_json(corpus_manifest)
+    grammar = kinds.load("corpora", corpus["kind"])(**corpus["params"]).build()
+    pairs = beginnings(grammar, corpus["null"])  # before the training, which takes minutes: they may be missing
     texts = read_parquet(documents, columns=["text"])["text"].to_pylist()
     tokenizer = train_tokenizer(texts, sizes.vocabulary)
     ids = [one.ids for one in tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     model, kept = new_model(sizes, len(tokenizer)), state / CHECKPOINTS
     losses = train_lm(model, windows(ids, tokenizer.bos_token_id, sizes.window), sizes, kept, state, seconds)
 
-    grammar = kinds.load("corpora", corpus["kind"])(**corpus["params"]).build()
-    quality = learned(grammar, corpus["null"], law_of(model, tokenizer, grammar.vocabulary()))
+    quality = learned(pairs, corpus["null"], law_of(model, tokenizer, grammar.vocabulary()))
     check(quality, sizes.gate, asked.lm)
     with fresh(folder) as partial:
         model.save_pretrained(partial)

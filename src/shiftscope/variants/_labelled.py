@@ -28,8 +28,11 @@ class Labelled(ClosedForm):
         """The direction `[d]`, of any length, of a concept from its shifts `[n, d]` float32, all turned one way."""
 
     @abstractmethod
-    def model(self, directions: np.ndarray) -> Arrays:
-        """Arrays from unit directions `[concepts, d]`; a concept without pairs has zeros."""
+    def model(self, directions: np.ndarray, shifts: np.ndarray, concept: np.ndarray) -> Arrays:
+        """Arrays from directions `[concepts, d]`; a concept without pairs has zeros.
+
+        `shifts` `[n, d]` are those of all labelled pairs, turned one way, and `concept` `[n]` is the concept of each.
+        """
 
     def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
         """A direction per labelled concept, so `n_codes` does not enter, and no seed.
@@ -39,16 +42,17 @@ class Labelled(ClosedForm):
         """
         import numpy as np
 
-        if not (pairs.concept >= 0).any():
+        labelled = pairs.concept >= 0
+        if not labelled.any():
             name = type(self).__module__.rpartition(".")[2]
             raise ShiftScopeError(
                 f"{name} needs training pairs that are labelled to differ in one concept, and there is none: "
                 f"name the label columns in the dataset's `concepts`, or leave {name} out for this dataset"
             )
-        directions = np.zeros((pairs.n_concepts, pairs.shifts.shape[1]))
-        for concept in range(pairs.n_concepts):
-            rows = pairs.concept == concept
-            if pairs.shifts[rows].any():
-                directions[concept] = self.direction(pairs.shifts[rows] * pairs.sign[rows, None])
-        norms = np.linalg.norm(directions, axis=1, keepdims=True)
-        return self.model(directions / np.where(norms > 0, norms, 1.0))
+        shifts, concept = pairs.shifts[labelled] * pairs.sign[labelled, None], pairs.concept[labelled]
+        directions = np.zeros((pairs.n_concepts, shifts.shape[1]))
+        for number in range(pairs.n_concepts):
+            own = shifts[concept == number]
+            if own.any():
+                directions[number] = self.direction(own)
+        return self.model(directions, shifts, concept)

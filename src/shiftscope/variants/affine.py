@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class Affine(Ssae):
     """`ssae` without its objective."""
 
+    recipe = ""
+    without_sparsity = ""
+    system = "affine"
+
     n_init: int = Field(1, ge=1, description="initialisations per seed; all end in the same span with the same error")
 
     def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:

@@ -15,6 +15,9 @@ class AffinePaper(SsaePaper):
     """`ssae_paper` without its constraint."""
 
     optimiser = "adam"
+    recipe = ""
+    without_sparsity = ""
+    system = "affine"
 
     def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
         """Reconstruction error alone."""

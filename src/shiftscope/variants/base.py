@@ -43,6 +43,12 @@ class Variant(Kind):
     """whether it needs pairs that are known to differ in one concept"""
     deterministic: ClassVar[bool] = False
     """whether no seed enters: it is then fitted once"""
+    recipe: ClassVar[Literal["paper", "ours", ""]] = ""
+    """whose recipe of the sparse shift autoencoder it is, which tables judge apart; empty if it is neither"""
+    without_sparsity: ClassVar[str] = ""
+    """the kind that is the same autoencoder without sparsity, its rival in tables"""
+    system: ClassVar[str] = ""
+    """the system of the source whose numbers stand beside it"""
 
     chosen_by_truth: ClassVar[bool] = False
     """whether its setting is chosen by the true concepts of training pairs, where they are known, and not by UDR: an

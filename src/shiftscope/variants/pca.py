@@ -14,6 +14,7 @@ class Pca(ClosedForm):
     """No hyperparameters."""
 
     deterministic = True
+    system = "pca"
 
     def fit(self, pairs: TrainingPairs, n_codes: int, seed: int) -> Arrays:
         """The `n_codes` leading eigenvectors of the uncentred second moment, `[k, d]`, largest first.

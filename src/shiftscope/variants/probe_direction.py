@@ -56,9 +56,13 @@ class ProbeDirection(Labelled):
             probe = LogisticRegressionCV(Cs=STRENGTHS, cv=folds, scoring=_log_likelihood, **how)
         return probe.fit(both, side).coef_[0] @ basis[kept]
 
-    def model(self, directions: np.ndarray) -> Arrays:
+    def model(self, directions: np.ndarray, shifts: np.ndarray, concept: np.ndarray) -> Arrays:
         """A code is the probe's logit over its weights' norm."""
-        return linear_model(directions, directions)
+        import numpy as np
+
+        norms = np.linalg.norm(directions, axis=1, keepdims=True)
+        unit = directions / np.where(norms > 0, norms, 1.0)
+        return linear_model(unit, unit)
 
 
 def _log_likelihood(probe: LogisticRegression, shifts: np.ndarray, side: np.ndarray) -> float:

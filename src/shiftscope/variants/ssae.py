@@ -38,6 +38,9 @@ class Ssae(Constrained):
     varying = ("shrinkage", "slack")
     optimiser = "adam"
     decay = 0.5
+    recipe = "ours"
+    without_sparsity = "affine"
+    system = "ssae"
 
     shrinkage: float = Field(0.1, ge=0, description="λ of the whitening; 0 whitens exactly to rank k (noise-free data)")
     slack: float = Field(0.02, gt=0, lt=1, description="share of the reachable energy that may stay unexplained")

@@ -44,6 +44,9 @@ class SsaePaper(Constrained):
     varying = ("sparsity_level",)
     optimiser = "extra_adam"
     buffers = ("running_mean", "running_variance")
+    recipe = "paper"
+    without_sparsity = "affine_paper"
+    system = "ssae"
 
     sparsity_level: float = Field(0.2, gt=0, le=1, description="β; with BatchNorm E|c| cannot exceed 1")
     lr: float = Field(0.005, gt=0, description="learning rate of weights (primal); half of it for the multiplier")

@@ -14,6 +14,8 @@ from shiftscope.variants.ssae_paper import SsaePaper
 class SsaePaperRepaired(SsaePaper):
     """The hyperparameters of `ssae_paper` with other defaults."""
 
+    recipe = ""  # neither as published nor ours
+
     layer_norm: bool = Field(False, description="LayerNorm of each shift")
     batch_norm: bool = Field(False, description="BatchNorm of the code")
     encoder_bias: bool = Field(False, description="bias of the encoder")

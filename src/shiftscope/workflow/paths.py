@@ -92,6 +92,11 @@ def benchmark_of(rule: str, job: str) -> str:
     return BENCHMARK.replace("{rule}", rule).replace("{job}", job)
 
 
+def parts_of_job(path: Path, folder: Path) -> tuple[str, ...]:
+    """What a rule's wildcards have in the job whose log or benchmark a file below `folder` is."""
+    return path.relative_to(folder).with_suffix("").parts[1:]
+
+
 def job_of_log(path: Path, logs: Path) -> dict[str, str]:
     """The rule, language model and dataset of the job whose log a file below `logs` is; "" where it has none."""
     rule, *place = path.relative_to(logs).with_suffix("").parts
