@@ -7,6 +7,7 @@ from helpers.fake_metrics import row
 from helpers.tables import built, one, verdict_on, written
 
 from shiftscope.tables import figure_t2, table_t2
+from shiftscope.tables.contests import contest
 
 UNTRAINED = {"ssae": 0.5, "l1_tied": 0.8}
 CODES = {"ssae": 10, "ssae_paper": 10, "l1_tied": 128}
@@ -79,7 +80,7 @@ def test_t2_names_the_worlds_that_shifts_lose(tmp_path):
 def test_a_world_on_several_axes_counts_once(tmp_path):
     table = built("table_t2", worlds(GOOD | {"single 1": GOOD["active 0.03"]}), tmp_path)
     assert "over 3 worlds" in verdict_on("table_t2", table).sentence
-    assert len(table_t2.contest(table)) == 5
+    assert len(contest(table)) == 5
 
 
 @pytest.mark.parametrize("levels", [{"ssae": 0.99}, {"l1_tied": 0.5}, {"ssae_paper": 0.99, "l1_tied": 0.5}])
@@ -102,14 +103,14 @@ def test_what_is_recommended_is_on_neither_side(tmp_path):
     again = [row | {"variant": "recommended", "value": 0.999, "codes": 5} for row in rows if row["variant"]]
     tables = [built("table_t2", some, tmp_path) for some in (rows, rows + again)]
     assert tables[0].equals(tables[1][tables[1]["variant"] != "recommended"].reset_index(drop=True))
-    assert table_t2.contest(tables[0]).equals(table_t2.contest(tables[1]))
+    assert contest(tables[0]).equals(contest(tables[1]))
 
 
 @pytest.mark.parametrize("change", [0.04, -0.04])
 def test_t2_takes_ssae_at_its_fewest_codes_and_the_rival_at_its_best(tmp_path, change):
     rows = worlds(GOOD)
     rows += [row | {"codes": row["codes"] + 100, "value": row["value"] + change} for row in rows]
-    found = table_t2.contest(built("table_t2", rows, tmp_path)).set_index("dataset").loc["crowded, active 1"]
+    found = contest(built("table_t2", rows, tmp_path)).set_index("dataset").loc["crowded, active 1"]
     assert found["mean"] == pytest.approx(0.999)
     assert found["embeddings"] == pytest.approx(0.699 + max(change, 0))
     assert found["gain"] == pytest.approx(0.7 - 0.8)

@@ -10,9 +10,9 @@ import math
 from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import MCC_TWO_CODES
-from shiftscope.tables import table_t2
+from shiftscope.tables import contests
+from shiftscope.tables.contests import contest, of_embeddings, of_recipe, of_shifts, world_of
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.table_t2 import contest, of_embeddings, of_recipe, of_shifts, world_of
 from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, judged
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TITLE = "T-2 · Where shifts tell more than embeddings, and where less"
 CLAIM = "Changes that were not meant cost SSAE more than a sparse autoencoder of embeddings."
 SAID_BY = THIS_PROJECT
-PARTS, METRICS, PUBLISHED, SOURCE = table_t2.PARTS, table_t2.METRICS, table_t2.PUBLISHED, table_t2.SOURCE
+PARTS = "crowded"
+METRICS, PUBLISHED, SOURCE = contests.METRICS, contests.PUBLISHED, contests.SOURCE
 EMPTY = "No dataset with more concepts than dimensions has several worlds (`sweep`)."
 CAPTION = (
     "A panel per property of the world, the others as the config has them. Points: mean MCC over seeds, by up to two codes "
@@ -41,7 +42,9 @@ AXES = {
 """Fields of the law that worlds differ in, in the order of panels, and what they are."""
 
 
-build = table_t2.build
+def build(metrics: pd.DataFrame) -> pd.DataFrame:
+    """See `shiftscope.tables.contests.build`."""
+    return contests.build(metrics)
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:

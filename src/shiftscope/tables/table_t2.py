@@ -14,24 +14,13 @@ as many random directions, scored alike.
 
 from __future__ import annotations
 
-import json
-import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from shiftscope.metrics.correlation import LINEAR_R2, MCC_TRUTH, MCC_TWO_CODES
+from shiftscope.metrics.correlation import MCC_TWO_CODES
+from shiftscope.tables import contests
+from shiftscope.tables.contests import contest, of_recipe
 from shiftscope.tables.numbers import count, series, span, spoken
-from shiftscope.tables.tidy import assemble, class_of
-from shiftscope.tables.verdicts import (
-    IDENTIFIED,
-    THIS_PROJECT,
-    TOLERANCE,
-    Found,
-    Verdict,
-    anywhere,
-    judged,
-    of_metric,
-)
-from shiftscope.vocabulary import RECOMMENDED
+from shiftscope.tables.verdicts import IDENTIFIED, THIS_PROJECT, TOLERANCE, Found, Verdict, anywhere, judged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,88 +32,15 @@ CLAIM = (
 )
 SAID_BY = THIS_PROJECT
 PARTS = "crowded"
-METRICS = (MCC_TWO_CODES, MCC_TRUTH, LINEAR_R2)
-PUBLISHED: dict = {}
-SOURCE = "the talk makes the argument without numbers; the experiment is ours."
+METRICS, PUBLISHED, SOURCE = contests.METRICS, contests.PUBLISHED, contests.SOURCE
 EMPTY = "No variant was run on a dataset with more concepts than dimensions."
-CONTROLS_OF = ("permuted_labels", "random_dictionary", "untrained_sae")
-"""Controls of either side."""
-
-
-class World(NamedTuple):
-    """What a world is called: the dataset, and the one field of its law that was swept with its value, if any."""
-
-    dataset: str
-    field: str
-    value: float
-
-
-def world_of(dataset: str) -> World:
-    """The world that a metric row's dataset names, such as `crowded, active 0.1`."""
-    name, comma, world = dataset.rpartition(", ")
-    field, _, value = world.rpartition(" ")
-    return World(name, field, float(value)) if comma else World(dataset, "", math.nan)
+CONTROLS_OF_SSAE = ("permuted_labels", "random_dictionary", "untrained_sae")
+"""What could do as well without learning anything of the pairs."""
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table with the columns of `World`; what was left untrained is a control, `untrained_sae`."""
-    table = assemble(_untrained_as_control(metrics), METRICS, PUBLISHED)
-    worlds = [world_of(name) for name in table["dataset"]]
-    table = table.assign(**{name: [getattr(world, name) for world in worlds] for name in World._fields[1:]})
-    table = table.astype({"field": "string", "value": float})
-    return table.sort_values(["lm", "field", "value"], kind="stable", ignore_index=True)
-
-
-def _untrained_as_control(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Scores of variants without a step of training (`steps: 0`) as a control of all that were trained of their kind."""
-    import pandas as pd
-
-    place = ["lm", "layer", "dataset", "codes", "kind"]
-    untrained = metrics["params"].map({text: json.loads(text).get("steps") == 0 for text in metrics["params"].unique()})
-    trained = metrics[~untrained.astype(bool)]
-    named = trained.loc[trained["control"] == "", [*place, "variant"]].drop_duplicates()
-    scores = metrics[untrained.astype(bool) & (metrics["control"] == "")].drop(columns="variant").merge(named, on=place)
-    return pd.concat([trained, scores.assign(control="untrained_sae")], ignore_index=True)
-
-
-def of_shifts(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores by up to two codes of the first SSAE in the table, ours before the paper's."""
-    rows = _scores(table)
-    rows = rows[rows["recipe"] != ""]
-    return rows[rows["variant"].isin(rows["variant"].head(1))]
-
-
-def of_embeddings(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores by up to two codes of all autoencoders of embeddings."""
-    rows = _scores(table)
-    kinds = {kind for kind in rows["kind"].unique() if kind and class_of(kind).reads == "embeddings"}
-    return rows[rows["kind"].isin(kinds)]
-
-
-def _scores(table: pd.DataFrame) -> pd.DataFrame:
-    rows = of_metric(table, MCC_TWO_CODES)
-    return rows[rows["mean"].notna() & (rows["variant"] != RECOMMENDED)]
-
-
-def contest(table: pd.DataFrame) -> pd.DataFrame:
-    """Per world SSAE at its fewest codes, and the rival at the code size that is best for it on held-out pairs.
-
-    Worlds in which one side was not run are left out.
-
-    Returns:
-        rows of SSAE in the order of the table, and beside them the other's: `other`, its name, `embeddings`, its mean,
-        `gain`, what training adds to it, and `random`, what as many random directions score; `lead`, SSAE's mean above
-        `embeddings`.
-    """
-    shifts, rivals = of_shifts(table), of_embeddings(table)
-    place = ["lm", "dataset"]
-    shifts = shifts[shifts["codes"] == shifts.groupby(place)["codes"].transform("min")]
-    rivals = rivals.sort_values("mean", kind="stable").drop_duplicates(place, keep="last")
-    rivals = rivals.assign(gain=rivals["mean"] - rivals["untrained_sae"])
-    named = {"variant": "other", "mean": "embeddings", "random_dictionary": "random"}
-    beside = rivals[[*place, *named, "gain"]].rename(columns=named)
-    found = shifts.merge(beside, on=place)
-    return found.assign(lead=found["mean"] - found["embeddings"])
+    """See `shiftscope.tables.contests.build`."""
+    return contests.build(metrics)
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
@@ -144,16 +60,11 @@ def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
     found = bool((meant["mean"] >= IDENTIFIED).all() and (meant["lead"] >= -TOLERANCE).all())
     return Found(
         found and bool((meant["lead"] > TOLERANCE).mean() > 0.5),
-        {control: anywhere(meant, control) for control in CONTROLS_OF},
+        {control: anywhere(meant, control) for control in CONTROLS_OF_SSAE},
         f"MCC by up to two codes a concept over {count(len(worlds), 'world')} {span(worlds['mean'])}; "
         f"{series(worlds['other'].unique())} {span(worlds['embeddings'])}, to which training adds {span(worlds['gain'])}; "
         f"as many random directions {span(worlds['random'])}. {_exceptions(worlds)}",
     )
-
-
-def of_recipe(rows: pd.DataFrame, here: pd.DataFrame) -> pd.DataFrame:
-    """What is judged of a recipe: of all rows of its language model those of its variant, and of those that are no SSAE."""
-    return here[here["variant"].isin(rows["variant"]) | (here["recipe"] == "")]
 
 
 def _once(worlds: pd.DataFrame) -> pd.DataFrame:
