@@ -16,10 +16,11 @@ def main(
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
     rows, choices = [], []
-    for world, models in worlds(data, trained):
+    for names, world, models in worlds(data, trained):
         found = selections(world, models)
-        rows += evaluate(world, chosen(models, found))
-        choices += found
+        measured = evaluate(world, chosen(models, found))
+        rows += [row | {"dataset": name, "eval_dataset": name} for name in names for row in measured]
+        choices += [one | {"dataset": name} for name in names for one in found]
     write_part(part, rows)
     write_selections(selection, choices)
 

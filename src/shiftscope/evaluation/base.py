@@ -55,20 +55,24 @@ def read_trained(weights: list[Path], sidecars: list[Path]) -> dict[str, list[Tr
     return trained
 
 
-def worlds(data: PairEmbeddings, trained: list[Trained]) -> Iterator[tuple[PairEmbeddings, list[Trained]]]:
+def worlds(data: PairEmbeddings, trained: list[Trained]) -> Iterator[tuple[list[str], PairEmbeddings, list[Trained]]]:
     """The worlds of a synthetic dataset, each as a dataset of its own with what was trained on it; any other as it is.
 
-    So settings are chosen for every world by itself, and every world has rows of its own.
+    So settings are chosen for every world by itself, and every world has rows of its own: under the first of the names
+    that come with it. A world that stands on several axes has several names.
     """
     named = data.facts.get("worlds")
     if not named:
-        yield data, trained
+        yield [data.facts["dataset"]], data, trained
         return
-    draws = data.data_seeds // len(set(named.values()))
+    names: dict[int, list[str]] = {}
     for name, first in named.items():
-        dataset = f"{data.facts['dataset']}, {name}"
+        names.setdefault(first, []).append(f"{data.facts['dataset']}, {name}")
+    draws = data.data_seeds // len(names)
+    for first, datasets in names.items():
         some = range(first, first + draws)
-        yield data.of_data_seeds(first, first + draws, dataset), [_of_data_seeds(one, some, dataset) for one in trained]
+        models = [_of_data_seeds(one, some, datasets[0]) for one in trained]
+        yield datasets, data.of_data_seeds(first, first + draws, datasets[0]), models
 
 
 def _of_data_seeds(one: Trained, some: range, dataset: str) -> Trained:

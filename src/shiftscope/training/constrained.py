@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """steps whose batches are drawn at once"""
+MOST_CODES = 2**20
+"""numbers in the codes of one step, of all replicas of a batch: they stay in the processor's cache (a third faster), and
+memory stays small however many replicas there are"""
 FACT_ROWS = 4096
 """training pairs on which the final error and sparsity are measured"""
 
@@ -49,7 +52,7 @@ def train_replicas(
     """
     prepared = {key: settings[key[0]].prepare(given, n_codes) for key, given in pairs.items()}
     results: dict[Replica, tuple[Arrays, Facts]] = {}
-    for number, members in enumerate(_batches(settings, replicas, prepared)):
+    for number, members in enumerate(_batches(settings, replicas, prepared, n_codes)):
         batch = Batch(settings[members[0].setting], members, prepared, n_codes)
         batch.run(state / f"batch_{number}.safetensors" if state else None, checkpoint_seconds)
         results |= dict(zip(members, batch.results(), strict=True))
@@ -57,16 +60,25 @@ def train_replicas(
 
 
 def _batches(
-    settings: Sequence[Constrained], replicas: Sequence[Replica], prepared: dict[tuple[int, int], Prepared]
+    settings: Sequence[Constrained],
+    replicas: Sequence[Replica],
+    prepared: dict[tuple[int, int], Prepared],
+    n_codes: int,
 ) -> list[list[Replica]]:
-    """Replicas that can share tensors: equal shapes, and equal hyperparameters but for those that may vary."""
+    """Replicas that can share tensors: equal shapes, and equal hyperparameters but for those that may vary; a few at a time."""
     groups: dict[str, list[Replica]] = {}
     for replica in replicas:
         setting = settings[replica.setting]
         shared = setting.model_dump(exclude=set(setting.varying))
         width = prepared[replica[:2]].inputs.shape
         groups.setdefault(canonical_json([shared, width]), []).append(replica)
-    return list(groups.values())
+    found = []
+    for members in groups.values():
+        setting, rows = settings[members[0].setting], len(prepared[members[0][:2]].inputs)
+        codes = setting.starts(n_codes) * n_codes * min(setting.batch_size, rows)
+        most = max(1, MOST_CODES // codes)
+        found += [members[first : first + most] for first in range(0, len(members), most)]
+    return found
 
 
 class Problem(cooper.ConstrainedMinimizationProblem):
