@@ -48,15 +48,15 @@ class L1Tied(Constrained):
     def initial(self, n_codes: int, d_in: int, normal: Callable[..., torch.Tensor]) -> Tensors:
         """Random unit rows of M `[k, d_in]`, bias 0."""
         matrix = normal(n_codes, d_in)
-        return {"matrix": matrix / matrix.norm(dim=1, keepdim=True), "bias": matrix.new_zeros(n_codes, 1)}
+        return {"matrix": matrix / matrix.norm(dim=1, keepdim=True), "bias": matrix.new_zeros(1, n_codes)}
 
     def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
         """Relative squared error plus l1 · mean |c|, on inputs `[R, batch, d_in]`; the penalty needs no constraint on norms.
 
         M is tied, so a code cannot shrink while its direction grows.
         """
-        codes = (weights["matrix"].bmm(inputs.transpose(1, 2)) + weights["bias"]).relu()  # [R, k, batch]
-        outputs = codes.transpose(1, 2).bmm(weights["matrix"])
+        codes = weights["bias"].baddbmm(inputs, weights["matrix"].transpose(1, 2)).relu()  # [R, batch, k]
+        outputs = codes.bmm(weights["matrix"])
         error = (inputs - outputs).square().flatten(1).sum(1) / inputs.square().flatten(1).sum(1)
         sparsity = codes.flatten(1).mean(1)
         return Loss(error + constants["l1"] * sparsity, None, error, sparsity)
@@ -64,7 +64,7 @@ class L1Tied(Constrained):
     def export(self, weights: Arrays, keep: tuple[np.ndarray, float]) -> Arrays:
         """One replica in the embedding space: encoder and decoder `[k, d]`, bias `[k]` with the mean folded in."""
         mean, scale = keep
-        bias = weights["bias"][:, 0] - weights["matrix"] @ mean / scale
+        bias = weights["bias"][0] - weights["matrix"] @ mean / scale
         return linear_model(weights["matrix"] / scale, weights["matrix"] * scale, bias)
 
     @staticmethod
