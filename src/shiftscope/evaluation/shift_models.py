@@ -30,6 +30,8 @@ def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
     for one in trained:
         rows += [base | row for row in model_rows(data, one)]
         rows += [base | row for row in agreement_rows(data, one)]
+    if any(one.variant.reads == "embeddings" for one in trained):
+        rows += [base | row for row in two_code_rows(data, trained)]
     if not facts["untrained_of"]:  # a row has one control: those of the untrained twin's embeddings are not told apart
         for codes in sorted({one.n_codes for one in trained}):
             rows += [base | row | {"codes": codes} for row in control_rows(data, codes)]
@@ -79,6 +81,31 @@ def truth_rows(data: PairEmbeddings, one: Trained, model: Model, row: Row, codes
             known = codes_of(one.variant, model.arrays, *data.sides(model.data_seed, "train"))
             value = correlation.linear_r2(known, true_training, codes, true_test)
             yield row | {"metric": correlation.LINEAR_R2.name, "value": value}
+
+
+def two_code_rows(data: PairEmbeddings, trained: list[Trained]) -> Iterator[Row]:
+    """MCC with the primary truth by up to two codes a concept, with its chance levels, of the selected settings.
+
+    Codes of embeddings have one sign, so beside them every variant gets this score, and random directions do.
+    """
+    if not data.truths or data.facts["untrained_of"]:
+        return
+    true = [truth[data.rows("test")] for truth in next(iter(data.truths.values()))]
+    true = [shift[:, correlation.varying(shift)] for shift in true]
+    name = {"metric": correlation.MCC_TWO_CODES.name}
+    for one in trained:
+        for model in (model for model in one.models if model.setting == one.chosen):
+            row, shift = described(one, model) | name, true[model.data_seed]
+            codes = codes_of(one.variant, model.arrays, *data.sides(model.data_seed, "test"))
+            shuffled = np.random.default_rng([model.seed, model.data_seed]).permutation(shift)
+            yield row | {"value": correlation.mcc_two_codes(codes, shift)}
+            yield row | {"value": correlation.mcc_two_codes(codes, shuffled), "control": "permuted_labels"}
+    for codes in sorted({one.n_codes for one in trained}):
+        for data_seed, seed in itertools.product(range(data.data_seeds), range(RANDOM_DICTIONARIES)):
+            directions = random_directions(codes, seed, data_seed, data.embedding_0.shape[2])
+            value = correlation.mcc_two_codes(data.shifts(data_seed, "test") @ directions.T, true[data_seed])
+            control = {"control": "random_dictionary", "data_seed": data_seed, "seed": seed}
+            yield name | control | {"codes": codes, "value": value}
 
 
 def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:

@@ -56,6 +56,10 @@ class Variant(Kind):
     system: ClassVar[str] = ""
     """the system of the source whose numbers stand beside it"""
 
+    chosen_by_truth: ClassVar[bool] = False
+    """whether its setting is chosen by the true concepts of training pairs, where they are known, and not by UDR: an
+    advantage for a rival of ours"""
+
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"
     )
