@@ -134,14 +134,14 @@ class SsaePaper(Constrained):
     def loss(self, weights: Tensors, inputs: torch.Tensor, constants: Tensors, progress: float) -> Loss:
         """Relative squared error of each sample subject to E‖c‖₁ / k ≤ β (Eqs. 4, 9, 63-64), on shifts `[R, batch, d]`.
 
-        A shift's own mean is mapped back, so what is left of its error is s² ‖y - ŷ‖². A pair in which nothing changes
-        has no relative error and counts 0.
+        Inputs are centred shifts over ‖δz‖, whose energy is the share that LayerNorm leaves: the rest is mapped back. A
+        pair in which nothing changes has no error. Without LayerNorm the energy is the batch's, or small shifts would
+        count most.
         """
-        energy = (inputs * inputs).sum(2).clamp_min(TINY)
-        weight = 1 / energy
+        energy, n_codes = (inputs * inputs).sum(2), weights["encoder"].shape[1]
+        weight = 1 / energy.mean(1, keepdim=True)
         if self.layer_norm:
-            n_codes = weights["encoder"].shape[1]
-            inputs, weight = inputs * (n_codes / energy).sqrt()[:, :, None], energy / n_codes
+            inputs, weight = inputs * (n_codes / energy.clamp_min(TINY)).sqrt()[:, :, None], energy / n_codes
         seen = inputs - weights["decoder_bias"]
         codes = self._codes(weights, seen)
         rest = seen - codes.bmm(weights["decoder"])
