@@ -159,4 +159,4 @@ def test_a_tight_sparsity_level_is_met_with_equality_and_a_loose_one_costs_nothi
             assert needed == pytest.approx(arrays["sparsity_level"], rel=0.15)
         else:
             assert facts["violation"] < -0.01
-            assert facts["multiplier"] == 0
+            assert facts["multiplier"] < 0.01

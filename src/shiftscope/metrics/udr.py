@@ -67,7 +67,9 @@ def select(models: list[Model], errors: list[float], sparsities: list[float], n_
     UDR is the median, over pairs of seeds (and data seeds), of the MCC of their decoder directions. The paper asks
     for reconstruction that is "decent" without a number: here, to explain `DECENT` of what the setting with the smallest
     error explains, with `DECENT` of its live codes. If no setting explains anything, that with the smallest error is
-    chosen, and its error says so. With one seed there is no pair: UDR is None and the smallest error decides.
+    chosen, and its error says so. Seeds that choose are also evaluated, which is worth little: over 37 grids of the
+    default run, three of five seeds choose what all five do in 84 % of cases, and what they choose has on the other two
+    seeds an MCC with the truth that differs by .005 on average. With one seed there is no pair: UDR is None and the smallest error decides.
 
     Args:
         models: ordered as `read_models` gives them.
