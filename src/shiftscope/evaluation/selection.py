@@ -34,6 +34,7 @@ class Selection(TypedDict):
     udr: list[float | None]
     reconstruction: list[float]
     sparsity: list[float]
+    live_codes: list[float]
     eligible: list[bool]
     chosen: int
     chosen_by: Literal["udr", "truth"]
@@ -51,10 +52,10 @@ def selections(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Selecti
 
 
 def _selection(data: PairEmbeddings, one: Trained) -> Selection:
-    heldout = [data.sides(data_seed, "test") for data_seed in range(data.data_seeds)]
+    known = [data.sides(data_seed, "train") for data_seed in range(data.data_seeds)]  # held-out pairs are for scores
     errors, sparsities = [], []
     for model in one.models:
-        sides = heldout[model.data_seed]
+        sides = known[model.data_seed]
         errors.append(reconstruction_error(one.variant, model.arrays, *sides))
         sparsities.append(l1(codes_of(one.variant, model.arrays, *sides)))
     found = select(one.models, errors, sparsities, len(one.settings))

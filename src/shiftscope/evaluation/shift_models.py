@@ -14,7 +14,7 @@ from shiftscope.metrics import correlation, sparsity
 from shiftscope.metrics.udr import UDR, UDR_CODES, agreements
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.variants.base import codes_of
+from shiftscope.variants.base import Variant, codes_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
     if not facts["untrained_of"]:  # a row has one control: those of the untrained twin's embeddings are not told apart
         for codes in sorted({one.n_codes for one in trained}):
             rows += [base | row | {"codes": codes} for row in control_rows(data, codes)]
+        rows += [base | row for one in trained for row in ceiling_rows(data, one)]
     return rows
 
 
@@ -168,6 +169,20 @@ def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
             yield pair | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": value}
             codes = (data.shifts(data_seed, "test") @ directions.T for directions in (left, right))
             yield from (pair | found for found in reference_rows(data, data_seed, *codes))
+
+
+def ceiling_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
+    """The ceiling of MCC of a variant that reads something else than shifts: what is linearly readable from that.
+
+    It stands for all seeds of the chosen setting, since what is read is the same for all.
+    """
+    if one.variant.target is Variant.target:
+        return
+    for model in {model.data_seed: model for model in one.models if model.setting == one.chosen}.values():
+        shifts = [one.variant.target(model.arrays, data.shifts(model.data_seed, split)) for split in ("train", "test")]
+        row = described(one, model) | {"seed": None, "control": "ceiling"}
+        for metric, known, true in truths(data, model.data_seed):
+            yield row | {"metric": metric, "value": correlation.readability(shifts[0], known, shifts[1], true)}
 
 
 def random_rows(data: PairEmbeddings, data_seed: int, directions: np.ndarray) -> Iterator[Row]:

@@ -20,10 +20,10 @@ VIOLATION = Metric(
 
 
 def reconstruction_error(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> float:
-    """‖x - x̂‖² / ‖x‖² over the shifts of all pairs `[n, d]`, x being what the variant reconstructs (its `target`)."""
-    goal = variant.target(arrays, after - before)
-    output = decode(arrays, codes_of(variant, arrays, before, after))
-    return float(np.square(goal - output, dtype=np.float64).sum() / np.square(goal, dtype=np.float64).sum())
+    """‖δz - δ̂z‖² / ‖δz‖² over the shifts of all pairs `[n, d]`."""
+    shifts = after - before
+    output = variant.restored(arrays, decode(arrays, codes_of(variant, arrays, before, after)), shifts)
+    return float(np.square(shifts - output, dtype=np.float64).sum() / np.square(shifts, dtype=np.float64).sum())
 
 
 def l0(codes: np.ndarray) -> float:

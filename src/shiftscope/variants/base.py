@@ -80,8 +80,13 @@ class Variant(Kind):
 
     @staticmethod
     def target(arrays: Arrays, shifts: np.ndarray) -> np.ndarray:
-        """What codes reconstruct: the shifts `[n, d]`, unless it makes something else of them first."""
+        """What codes are read from and reconstruct: the shifts `[n, d]`, unless it makes something else of them first."""
         return shifts
+
+    @staticmethod
+    def restored(arrays: Arrays, outputs: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        """Reconstructions of the `target` of shifts, `[n, d]`, as reconstructions of the shifts themselves."""
+        return outputs
 
 
 class ClosedForm(Variant):
