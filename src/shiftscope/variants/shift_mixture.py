@@ -93,8 +93,8 @@ class ShiftMixture(ClosedForm):
 
         from shiftscope.variants._text_states import posterior, whitening
 
-        generator = np.random.default_rng(0)
-        folds = [generator.permutation(len(one.shifts)) % FOLDS for one in those]
+        counts = [len(one.shifts) for one in those]
+        folds = np.split(np.random.default_rng(0).permutation(sum(counts)) % FOLDS, np.cumsum(counts)[:-1])
         found = []
         for fold in range(FOLDS):
             known = [one.some(which != fold) for one, which in zip(those, folds, strict=True)]
