@@ -12,6 +12,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_tensors, sha256_of, write_tensors
 from shiftscope.pair_embeddings import (
     TrainingPairs,
+    components,
     first_pairs,
     labels,
     read_embeddings,
@@ -87,6 +88,19 @@ def test_odd_pairs_are_not_trained_on_and_pairs_keep_their_texts():
     some = found.some(np.array([5, 2]))
     assert (some.shifts == found.shifts[[5, 2]]).all() and (some.texts == found.texts[[5, 2]]).all()
     assert some.n_concepts == 3 and (found.some(np.arange(98) == 7).before == found.before[[7]]).all()
+
+
+def test_pairs_that_share_a_text_even_through_others_are_of_one_component():
+    texts = np.array([[0, 1], [5, 6], [1, 2], [8, 7], [6, 8], [20, 21], [2, 0], [21, 20], [4, 4]])
+    found = components(texts)
+    chain, other, turned, alone = found[[0, 1, 5, 8]]
+    assert found.tolist() == [chain, other, chain, other, other, turned, chain, turned, alone]
+    assert sorted([chain, other, turned, alone]) == [0, 1, 2, 3]
+    pairs = TrainingPairs(np.zeros((9, 2), np.float32), None, None, 1, texts=texts)
+    assert (pairs.component == found).all()
+    assert pairs.some(np.array([5, 7, 0])).component.tolist() == [1, 1, 0]
+    unknown = TrainingPairs(np.zeros((3, 2), np.float32), None, None, 1)
+    assert unknown.component.tolist() == [0, 1, 2]
 
 
 LAW = {"n_varying": 3, "max_changed": 2, "n_train": 20, "n_test": 10, "n_single": 5, "data_seeds": 2}

@@ -8,7 +8,6 @@ from scipy.stats import multivariate_normal
 
 from shiftscope.variants._text_states import (
     MOST_STATES,
-    components,
     families,
     fit,
     patterns,
@@ -49,13 +48,6 @@ def places(links):
     """The links with texts numbered in the order in which they come."""
     order = list(dict.fromkeys(itertools.chain.from_iterable(links)))
     return [(order.index(first), order.index(second)) for first, second in links]
-
-
-def test_pairs_that_share_a_text_even_through_others_are_of_one_component():
-    texts = np.array([[0, 1], [5, 6], [1, 2], [8, 7], [6, 8], [20, 21], [2, 0], [21, 20]])
-    found = components(texts)
-    assert found.tolist() == [found[0], found[1], found[0], found[1], found[1], found[5], found[0], found[5]]
-    assert len(set(found)) == 3
 
 
 @pytest.mark.parametrize("texts", [None, np.arange(10).reshape(5, 2)])

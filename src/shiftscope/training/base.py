@@ -106,19 +106,26 @@ def train(
     found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(
         settings, replicas, pairs, n_codes, state, checkpoint_seconds
     )
-    told = _told(settings, pairs, n_codes, data, module, checkpoint_seconds)
+    told = _told(settings, pairs, n_codes, data, module, state and state / "held_out", checkpoint_seconds)
     models = []
     for replica in replicas:
         arrays, facts = found[replica]
         _check_finite(replica, arrays)
-        codes = codes_of(type(settings[0]), arrays, *data.sides(replica.data_seed, "train"))
+        given = whole[replica.data_seed]  # without the odd, which would decide alone which codes are in use
+        codes = codes_of(type(settings[0]), arrays, given.before, given.before + given.shifts)
         facts = facts | told.get(replica[:2], {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models
 
 
 def _told(
-    settings: Sequence[Variant], pairs: dict, n_codes: int, data: PairEmbeddings, module: ModuleType, seconds: float
+    settings: Sequence[Variant],
+    pairs: dict[tuple[int, int], TrainingPairs],
+    n_codes: int,
+    data: PairEmbeddings,
+    module: ModuleType,
+    state: Path | None,
+    checkpoint_seconds: float,
 ) -> dict[tuple[int, int], Facts]:
     """The held-out gain of what may be recommended; closed forms tell their own, and controls need none."""
     control = data.facts.get("untrained_of") or data.facts.get("map")
@@ -126,7 +133,7 @@ def _told(
         return {}
 
     def again(replicas: Sequence[Replica], parts: dict) -> dict[Replica, tuple[Arrays, Facts]]:
-        return module.train_replicas(settings, replicas, parts, n_codes, None, seconds)
+        return module.train_replicas(settings, replicas, parts, n_codes, state, checkpoint_seconds)
 
     return gains(settings, {key: given for key, given in pairs.items() if settings[key[0]].n_pairs is None}, again)
 

@@ -46,7 +46,7 @@ def gains(
     parts: dict[tuple[int, int], TrainingPairs] = {}
     held_out: dict[tuple[int, int], list[tuple[TrainingPairs, np.ndarray]]] = {}
     for (setting, data_seed), given in pairs.items():
-        group = np.arange(len(given.shifts)) if given.texts is None else _components(given.texts)
+        group = given.component
         distinct = np.random.default_rng(0).permutation(np.unique(group))[:MOST_PAIRS]
         if len(distinct) < FEWEST:
             continue
@@ -70,12 +70,6 @@ def gains(
         mean, error = gain(codes, np.concatenate([group for _, group in folds]))
         found[setting, data_seed] = {"gain": mean, "gain_error": error}
     return found
-
-
-def _components(texts: np.ndarray) -> np.ndarray:
-    from shiftscope.variants._text_states import components
-
-    return components(texts)
 
 
 def _matched(arrays: list[Arrays]) -> list[tuple[np.ndarray, np.ndarray]]:

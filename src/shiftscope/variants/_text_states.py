@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shiftscope.pair_embeddings import components
+
 MOST_STATES = 20_000
 """joint states of the texts of a component that are enumerated; with more of them, or none, its pairs stand alone"""
 
@@ -42,18 +44,6 @@ class Family(NamedTuple):
 def patterns(n_codes: int) -> np.ndarray:
     """All codes of a pair `[3^k - 1, k]`: every concept falls, stays or rises, and one at least does not stay."""
     return np.array([code for code in itertools.product((-1, 0, 1), repeat=n_codes) if any(code)], float)
-
-
-def components(texts: np.ndarray) -> np.ndarray:
-    """The component of every pair `[n]`: pairs that share a text, even through others, are of one; `texts` `[n, 2]`."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    first, second = np.unique(texts, return_inverse=True)[1].reshape(-1, 2).T
-    size = max(first.max(), second.max()) + 1
-    return connected_components(coo_array((np.ones(len(first)), (first, second)), shape=(size, size)), directed=False)[
-        1
-    ][first]
 
 
 def families(shifts: np.ndarray, texts: np.ndarray | None, n_codes: int) -> list[Family]:

@@ -148,14 +148,12 @@ def sampled(pairs: TrainingPairs, most: int) -> TrainingPairs:
     """At most about so many pairs, whole components of them, at random."""
     import numpy as np
 
-    from shiftscope.variants._text_states import components
-
     if len(pairs.shifts) <= most:
         return pairs
-    alone = np.arange(len(pairs.shifts)) if pairs.texts is None else components(pairs.texts)
-    order = np.random.default_rng(0).permutation(alone.max() + 1)
-    sizes = np.bincount(alone)[order].cumsum()
-    return pairs.some(np.isin(alone, order[: max(1, int((sizes <= most).sum()))]))
+    component = pairs.component
+    order = np.random.default_rng(0).permutation(component.max() + 1)
+    sizes = np.bincount(component)[order].cumsum()
+    return pairs.some(np.isin(component, order[: max(1, int((sizes <= most).sum()))]))
 
 
 def leading(shifts: np.ndarray) -> np.ndarray:
