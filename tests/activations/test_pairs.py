@@ -98,7 +98,9 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
     expected = {"lm": "tiny", "untrained_of": None, "layer": "final_norm", "token": "last", "dtype": "float32",
                 "shape": [1, 150, 32], "odd": 0}  # fmt: skip
     assert about == expected
-    assert arrays["odd"].shape == (1, 150) and not arrays["odd"].any()  # texts that all end in other words are no oddity
+    assert (
+        arrays["odd"].shape == (1, 150) and not arrays["odd"].any()
+    )  # texts that all end in other words are no oddity
     distinct = list(dict.fromkeys(job.texts))
     assert [distinct[number] for number in arrays["text"].ravel()] == job.texts
     assert read_json(whole / "manifest.json") == job.facts | expected | {

@@ -186,7 +186,8 @@ class Usage(NamedTuple):
 def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> list[Usage]:
     """How pairs of embeddings `[n, d]` use each code that is not dead.
 
-    A pair carries a code that is at least half as large as is typical of it, the mean of |c| weighted by its energy. The
+    A code counts from that of no shift, since a bias may hide what all pairs share. A pair carries a code that is at
+    least half as large as is typical of it, the mean of |c| weighted by its energy. The
     length is the median, over pairs that carry it, of the shift's own projection on the unit direction, turned as the code
     says: so adding the vector once makes one typical shift, whatever units codes have, and a few odd pairs do not matter. A
     code whose shifts are hardly any share of the typical shift, or go against its direction, has no vector.
@@ -194,7 +195,9 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
     shifts = (after - before).astype(np.float64)
     goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
     unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
-    codes = codes_of(variant, arrays, before, after).astype(np.float64) * unit[:, None]
+    none = np.zeros_like(before[:1])
+    codes = codes_of(variant, arrays, before, after) - codes_of(variant, arrays, none, none)
+    codes = codes.astype(np.float64) * unit[:, None]
     typical_shift = np.median(np.linalg.norm(shifts, axis=1))
     projections = shifts @ arrays["decoder"].T.astype(np.float64)
     found = []
