@@ -15,7 +15,15 @@ def train_slice(names):
         lm=lm_of(w.lm),
         dataset=w.dataset,
         codes=int(w.codes),
-        variants=[dict(variant=name, kind=one.kind, settings=one.dumps) for name, one in named(names, w).items()],
+        variants=[
+            dict(
+                variant=name,
+                kind=one.kind,
+                settings=one.dumps,
+                candidate=name in STUDY.candidates_on(w.lm, w.dataset, int(w.codes)),
+            )
+            for name, one in named(names, w).items()
+        ],
         seeds=seeds_of(w.block),
     )
 

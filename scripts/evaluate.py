@@ -18,7 +18,7 @@ def main(
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
     found = selections(data, trained)
     trained = chosen(trained, found)
-    best = recommend(trained)
+    best = recommend(data, trained)
     rows = evaluate(data, trained)
     write_part(part, rows + recommended_rows(rows, best))
     write_selections(selection, found, [one.reasons for one in best])

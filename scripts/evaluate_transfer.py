@@ -27,8 +27,10 @@ def main(
         models = trained[one.facts["dataset"]]
         trained[one.facts["dataset"]] = chosen(models, selections(one, models))
     rows = transfers(params.transfers, data, pairs, trained)
-    for dataset, models in trained.items():
-        rows += recommended_rows([row for row in rows if row["dataset"] == dataset], recommend(models))
+    for one in data:
+        dataset = one.facts["dataset"]
+        found = recommend(one, trained[dataset])
+        rows += recommended_rows([row for row in rows if row["dataset"] == dataset], found)
     write_part(part, rows)
 
 

@@ -26,7 +26,7 @@ def main(
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
     trained = chosen(trained, selections(data, trained))
     by_name = {one.facts["variant"]: (one, "") for one in trained}
-    for best in recommend(trained):  # one, for all models have the main code size
+    for best in recommend(data, trained):  # one, for all models have the main code size
         by_name[RECOMMENDED] = best.one, best.reasons["why"]
     for variant, *files in zip(params.variants, vectors, others, about, strict=True):
         one, why = by_name[variant]

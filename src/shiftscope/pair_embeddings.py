@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired
 
@@ -168,6 +168,19 @@ def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> Training
     if n > len(pairs.shifts):
         raise ShiftScopeError(f"n_pairs {n} is more than this dataset's {len(pairs.shifts)} training pairs: give fewer")
     return pairs.some(np.sort(np.random.default_rng(data_seed).permutation(len(pairs.shifts))[:n]))
+
+
+def turned(pairs: TrainingPairs, data_seed: int) -> TrainingPairs:
+    """The same pairs, a random half of them read from their other end; which ones is the data seed's."""
+    way = np.random.default_rng([1, data_seed]).permutation(len(pairs.shifts)) % 2 == 0
+    sign = np.where(way, -1, 1).astype(np.float32)[:, None]
+    return replace(
+        pairs,
+        shifts=pairs.shifts * sign,
+        sign=None if pairs.sign is None else pairs.sign * sign[:, 0].astype(pairs.sign.dtype),
+        before=None if pairs.before is None else np.where(way[:, None], pairs.before + pairs.shifts, pairs.before),
+        texts=None if pairs.texts is None else np.where(way[:, None], pairs.texts[:, ::-1], pairs.texts),
+    )
 
 
 def training_pairs(data: PairEmbeddings, data_seed: int) -> TrainingPairs:

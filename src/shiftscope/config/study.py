@@ -96,7 +96,7 @@ class Study(Strict):
     def exports_of(self, lm: str, dataset: str) -> list[str]:
         """What steering vectors are exported of: what is recommended, if anything can be, and then every variant."""
         names = self.vectors_of(lm, dataset)
-        return [RECOMMENDED] * any(self.variants[name].params.candidate for name in names) + names
+        return [RECOMMENDED] * bool(self.candidates_on(lm, dataset, self.codes(lm, dataset)[0])) + names
 
     def exported(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose steering vectors are exported: of language models that somebody uses.
@@ -131,6 +131,24 @@ class Study(Strict):
             some = self.lm(lm).layer_variants
             names = names[:1] if some is None else [name for name in names if name in some]
         return names
+
+    def candidates_on(self, lm: str, dataset: str, codes: int) -> list[str]:
+        """The variants that may be recommended: of each kind that may be, the first that is trained on all pairs as they stand.
+
+        Nothing is recommended of untrained twins and of mapped embeddings.
+        """
+        if lm != SYNTHETIC and self.lm(lm).kind in (UNTRAINED, MAPPED):
+            return []
+        found: dict[str, str] = {}
+        for name in self.variants_on(lm, dataset, codes):
+            params = self.variants[name].params
+            if params.candidate and not params.n_pairs and params.orientation == "given" and not self._is_curve(name):
+                found.setdefault(self.variants[name].kind, name)
+        return list(found.values())
+
+    def _is_curve(self, variant: str) -> bool:
+        """Whether its settings are numbers of pairs."""
+        return any(setting.n_pairs for setting in self.variants[variant].settings)
 
     def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
         """The variants trained on a dataset, those that share a job together, the one whose job it is first."""

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from shiftscope.evaluation.base import Row, Trained
+from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.vocabulary import RECOMMENDED
 
 SIGNIFICANT = 0.01
@@ -44,14 +45,20 @@ class Recommended(NamedTuple):
     reasons: Recommendation
 
 
-def recommend(trained: Iterable[Trained]) -> list[Recommended]:
+def recommend(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Recommended]:
     """The recommended variant at every code size at which there is a candidate; `trained` have their chosen settings.
 
-    The first variant of a kind stands for it; one that is trained on fewer pairs is a point of a curve and no candidate.
+    Nothing is recommended on the embeddings of an untrained twin, or on mapped ones, which are controls.
+
+    The first variant of a kind stands for it; one that is trained on fewer pairs is a point of a curve, one that is trained on
+    turned pairs an ablation, and neither a candidate.
     """
+    if data.facts.get("untrained_of") or data.facts.get("map"):
+        return []
     by_codes: dict[int, dict[str, Trained]] = {}
     for one in trained:
-        if one.variant.candidate and not one.settings[one.chosen].get("n_pairs"):
+        setting = one.settings[one.chosen]
+        if one.variant.candidate and not setting.get("n_pairs") and setting.get("orientation", "given") == "given":
             by_codes.setdefault(one.n_codes, {}).setdefault(one.facts["kind"], one)
     found = []
     for codes, those in sorted(by_codes.items()):

@@ -4,7 +4,6 @@ import importlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.kinds import Strict
 from shiftscope.models import BlockFacts, Model, Replica, alive, write_models
-from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs
+from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs, turned
 from shiftscope.training.held_out import MOST_CODES, gains
 from shiftscope.variants.base import Arrays, Constrained, Facts, Variant, codes_of
 
@@ -24,6 +23,8 @@ class VariantSlice(Strict):
     variant: str
     kind: str
     settings: list[dict[str, Any]]
+    candidate: bool = False
+    """whether it may be recommended here, so that its held-out gain is measured"""
 
 
 class TrainSlice(Strict):
@@ -60,7 +61,7 @@ def train_block(
         variant = kinds.load("variants", one.kind)
         settings = [variant(**setting) for setting in one.settings]
         replicas = replicas_of(settings, data, params.seeds)
-        models = train(settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds)
+        models = train(settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate)
         facts = BlockFacts(
             lm=params.lm, dataset=params.dataset, codes=params.codes, variant=one.variant, kind=one.kind,
             settings=[setting.model_dump() for setting in settings],
@@ -82,6 +83,7 @@ def train(
     n_codes: int,
     state: Path | None = None,
     checkpoint_seconds: float = 20.0,
+    candidate: bool = False,
 ) -> list[Model]:
     """Train or fit every replica; the result is in the order of `replicas`.
 
@@ -93,49 +95,38 @@ def train(
         state: folder for checkpoints, which the caller removes; a killed training that finds its own there goes on, to
             the bit. None: none.
         checkpoint_seconds: least time between two checkpoints, in seconds.
+        candidate: whether the held-out gain of every setting is measured, too; a closed form tells its own.
 
     Raises:
         ShiftScopeError: a replica's weights became NaN or infinite, or there are fewer than `n_pairs` pairs.
     """
     whole = {data_seed: training_pairs(data, data_seed) for data_seed in {replica.data_seed for replica in replicas}}
-    pairs: dict[tuple[int, int], TrainingPairs] = {
-        (setting, data_seed): first_pairs(whole[data_seed], settings[setting].n_pairs, data_seed)
-        for setting, data_seed in dict.fromkeys(replica[:2] for replica in replicas)
-    }
+    pairs: dict[tuple[int, int], TrainingPairs] = {}
+    for setting, data_seed in dict.fromkeys(replica[:2] for replica in replicas):
+        some = first_pairs(whole[data_seed], settings[setting].n_pairs, data_seed)
+        pairs[setting, data_seed] = turned(some, data_seed) if settings[setting].orientation == "random" else some
     module = importlib.import_module(kinds.module_of("training", settings[0].training))
     found: dict[Replica, tuple[Arrays, Facts]] = module.train_replicas(
         settings, replicas, pairs, n_codes, state, checkpoint_seconds
     )
-    told = _told(settings, pairs, n_codes, data, module, state and state / "held_out", checkpoint_seconds)
+    told: dict[int, Facts] = {}
+    again = state and state / "held_out"
+    if candidate and isinstance(settings[0], Constrained) and n_codes <= MOST_CODES:
+        parts = {setting: given for (setting, data_seed), given in pairs.items() if data_seed == 0}
+        told = gains(
+            settings,
+            parts,
+            lambda some, of: module.train_replicas(settings, some, of, n_codes, again, checkpoint_seconds),
+        )
     models = []
     for replica in replicas:
         arrays, facts = found[replica]
         _check_finite(replica, arrays)
         given = whole[replica.data_seed]  # without the odd, which would decide alone which codes are in use
         codes = codes_of(type(settings[0]), arrays, given.before, given.before + given.shifts)
-        facts = facts | told.get(replica[:2], {})
+        facts = facts | told.get(replica.setting, {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models
-
-
-def _told(
-    settings: Sequence[Variant],
-    pairs: dict[tuple[int, int], TrainingPairs],
-    n_codes: int,
-    data: PairEmbeddings,
-    module: ModuleType,
-    state: Path | None,
-    checkpoint_seconds: float,
-) -> dict[tuple[int, int], Facts]:
-    """The held-out gain of what may be recommended; closed forms tell their own, and controls need none."""
-    control = data.facts.get("untrained_of") or data.facts.get("map")
-    if not isinstance(settings[0], Constrained) or not settings[0].candidate or control or n_codes > MOST_CODES:
-        return {}
-
-    def again(replicas: Sequence[Replica], parts: dict) -> dict[Replica, tuple[Arrays, Facts]]:
-        return module.train_replicas(settings, replicas, parts, n_codes, state, checkpoint_seconds)
-
-    return gains(settings, {key: given for key, given in pairs.items() if settings[key[0]].n_pairs is None}, again)
 
 
 def _check_finite(replica: Replica, arrays: Arrays) -> None:

@@ -33,19 +33,17 @@ FLOOR = 3e-3
 Train = Callable[[Sequence[Replica], dict[tuple[int, int], TrainingPairs]], dict[Replica, tuple[Arrays, Facts]]]
 
 
-def gains(
-    settings: Sequence[Variant], pairs: dict[tuple[int, int], TrainingPairs], train: Train
-) -> dict[tuple[int, int], Facts]:
-    """`gain` and its standard error `gain_error` by setting and data seed; those with too few pairs are left out.
+def gains(settings: Sequence[Variant], pairs: dict[int, TrainingPairs], train: Train) -> dict[int, Facts]:
+    """`gain` and its standard error `gain_error` by setting; those with too few pairs are left out.
 
     Args:
         settings: of one variant.
-        pairs: by setting and data seed.
+        pairs: by setting.
         train: trains replicas, given pairs by the first two parts of their names.
     """
     parts: dict[tuple[int, int], TrainingPairs] = {}
-    held_out: dict[tuple[int, int], list[tuple[TrainingPairs, np.ndarray]]] = {}
-    for (setting, data_seed), given in pairs.items():
+    held_out: dict[int, list[tuple[TrainingPairs, np.ndarray]]] = {}
+    for setting, given in pairs.items():
         group = given.component
         distinct = np.random.default_rng(0).permutation(np.unique(group))[:MOST_PAIRS]
         if len(distinct) < FEWEST:
@@ -54,21 +52,19 @@ def gains(
         outs = [np.isin(group, distinct[fold::FOLDS]) for fold in range(FOLDS)]
         least = min(int((some & ~out).sum()) for out in outs)  # equal sizes, so that the folds train as one batch
         for fold, out in enumerate(outs):
-            parts[setting, data_seed * FOLDS + fold] = given.some(np.flatnonzero(some & ~out)[:least])
-            held_out.setdefault((setting, data_seed), []).append((given.some(out), group[out]))
+            parts[setting, fold] = given.some(np.flatnonzero(some & ~out)[:least])
+            held_out.setdefault(setting, []).append((given.some(out), group[out]))
     models = train([Replica(*key, SEED) for key in parts], parts)
     found = {}
-    for (setting, data_seed), folds in held_out.items():
-        arrays = [models[Replica(setting, data_seed * FOLDS + fold, SEED)][0] for fold in range(FOLDS)]
-        variant = type(settings[setting])
-        codes = np.concatenate(
-            [
-                variant.encode(one, out.shifts)[:, order] * sign
-                for one, (out, _), (order, sign) in zip(arrays, folds, _matched(arrays), strict=True)
-            ]
-        )
-        mean, error = gain(codes, np.concatenate([group for _, group in folds]))
-        found[setting, data_seed] = {"gain": mean, "gain_error": error}
+    for setting, folds in held_out.items():
+        arrays = [models[Replica(setting, fold, SEED)][0] for fold in range(FOLDS)]
+        encode = type(settings[setting]).encode
+        codes = [
+            encode(one, out.shifts)[:, order] * sign
+            for one, (out, _), (order, sign) in zip(arrays, folds, _matched(arrays), strict=True)
+        ]
+        mean, error = gain(np.concatenate(codes), np.concatenate([group for _, group in folds]))
+        found[setting] = {"gain": mean, "gain_error": error}
     return found
 
 

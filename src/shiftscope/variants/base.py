@@ -61,6 +61,9 @@ class Variant(Kind):
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"
     )
+    orientation: Literal["given", "random"] = Field(
+        "given", description="training pairs as the dataset has them, or turned at random (an ablation)"
+    )
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)

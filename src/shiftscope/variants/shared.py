@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class Shared(ClosedForm):
     """One code, the first; the others stay zero, which counts as dead."""
 
-    recipe = "ours"
     candidate = True
     most_codes = 1
     deterministic = True

@@ -34,7 +34,6 @@ TRIAL_STARTS, TRIAL_STEPS = 4, 40
 class ShiftMixture(ClosedForm):
     """Hyperparameters of `shift_mixture`; nothing is left to choose by hand."""
 
-    recipe = "ours"
     candidate = True
     most_codes = 6
 
