@@ -1,5 +1,7 @@
 """Pair embeddings: what passes from the pairs unchanged, what is refused, and the first so many training pairs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.reading import table
@@ -10,6 +12,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_tensors, sha256_of, write_tensors
 from shiftscope.pair_embeddings import (
     TrainingPairs,
+    components,
     first_pairs,
     labels,
     read_embeddings,
@@ -25,8 +28,14 @@ def test_labels_pass_through():
         "group": ("int64", [0, 0, 1]),
         "concept": ("int64", [[-1, 0, -1]]),
         "sign": ("int8", [[0, -1, 0]]),
+        "text": ("int64", [[0, 1, 2], [3, 4, 5]]),
         "truth.onehot": ("float32", [[[0, 0.5], [1, 0.5], [2, 0.5]]]),
     }
+
+
+def test_equal_texts_have_equal_numbers_on_either_side():
+    arrays = labels(table(["a", "b", "a"], ["b", "c", "a"]), {"onehot": ["x", "y"]})
+    assert arrays["text"].tolist() == [[0, 1, 0], [1, 2, 0]]
 
 
 def test_a_truth_of_another_width_is_refused():
@@ -59,7 +68,39 @@ def test_training_pairs_are_those_of_the_training_split():
     found = training_pairs(data, 1)
     assert (found.shifts == data.embedding_1[1, :100] - data.embedding_0[1, :100]).all()
     assert (found.before == data.embedding_0[1, :100]).all()
-    assert found.n_concepts == 3
+    assert found.n_concepts == 3 and found.texts is None
+
+
+def test_odd_pairs_are_not_trained_on_and_pairs_keep_their_texts():
+    data = embeddings_of(random_pairs(3, 8))
+    data.split[100:] = 1
+    odd = np.zeros((2, 400), bool)
+    odd[1, [3, 50, 200]] = True  # of the second data seed; the last is held out
+    text = np.arange(800).reshape(2, 400)
+    data = dataclasses.replace(data, odd=odd, text=text)
+    left = [row for row in range(100) if row not in (3, 50)]
+    found = training_pairs(data, 1)
+    assert (found.shifts == data.embedding_1[1, left] - data.embedding_0[1, left]).all()
+    assert (found.before == data.embedding_0[1, left]).all()
+    assert (found.texts == text[:, left].T).all()
+    assert len(training_pairs(data, 0).shifts) == 100
+    assert len(data.shifts(1, "test")) == 300
+    some = found.some(np.array([5, 2]))
+    assert (some.shifts == found.shifts[[5, 2]]).all() and (some.texts == found.texts[[5, 2]]).all()
+    assert some.n_concepts == 3 and (found.some(np.arange(98) == 7).before == found.before[[7]]).all()
+
+
+def test_pairs_that_share_a_text_even_through_others_are_of_one_component():
+    texts = np.array([[0, 1], [5, 6], [1, 2], [8, 7], [6, 8], [20, 21], [2, 0], [21, 20], [4, 4]])
+    found = components(texts)
+    chain, other, turned, alone = found[[0, 1, 5, 8]]
+    assert found.tolist() == [chain, other, chain, other, other, turned, chain, turned, alone]
+    assert sorted([chain, other, turned, alone]) == [0, 1, 2, 3]
+    pairs = TrainingPairs(np.zeros((9, 2), np.float32), None, None, 1, texts=texts)
+    assert (pairs.component == found).all()
+    assert pairs.some(np.array([5, 7, 0])).component.tolist() == [1, 1, 0]
+    unknown = TrainingPairs(np.zeros((3, 2), np.float32), None, None, 1)
+    assert unknown.component.tolist() == [0, 1, 2]
 
 
 LAW = {"n_varying": 3, "max_changed": 2, "n_train": 20, "n_test": 10, "n_single": 5, "data_seeds": 2}

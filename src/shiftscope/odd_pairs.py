@@ -12,7 +12,7 @@ import numpy as np
 ALIKE = 2 / 3
 """share of all pairs with equal last tokens from which on one with unequal ones is odd"""
 LONG = 4.0
-"""a shift is odd if it is longer than so many times the median"""
+"""a shift is odd if it is longer than so many times the median of those that are not zero"""
 FEW = 0.2
 """largest share of training pairs that may be odd: more are no oddity but what the file holds, and stay"""
 
@@ -32,7 +32,7 @@ class Odd(NamedTuple):
 
 
 def odd_pairs(shifts: np.ndarray, training: np.ndarray, last_token: np.ndarray | None = None) -> Odd:
-    """The odd ones among training pairs, none if they are more than a fifth of these.
+    """The odd ones among training pairs; for a reason that holds of more than a fifth of these, none.
 
     Args:
         shifts: δz `[n, d]` of all pairs; `training` says which are for training, bool `[n]`.
@@ -40,7 +40,8 @@ def odd_pairs(shifts: np.ndarray, training: np.ndarray, last_token: np.ndarray |
         last_token: the token ids at which both texts are read `[2, n]`, if there are texts.
     """
     lengths = np.linalg.norm(shifts, axis=1)
-    long = training & (lengths > LONG * np.median(lengths[training]))
+    moved = lengths[training & (lengths > 0)]
+    long = training & (lengths > LONG * (np.median(moved) if len(moved) else np.inf))
     unequal = np.zeros(len(shifts), bool) if last_token is None else last_token[0] != last_token[1]
     ends = training & unequal & ((~unequal).mean() >= ALIKE)
     most = FEW * training.sum()

@@ -151,6 +151,11 @@ class TrainingPairs:
     """z `[n, d]`, for the few variants that read embeddings"""
     texts: np.ndarray | None = None
 
+    @property
+    def component(self) -> np.ndarray:
+        """A number `[n]` for the pairs that share texts, even through others: these are not independent."""
+        return np.arange(len(self.shifts)) if self.texts is None else components(self.texts)
+
     def some(self, rows: np.ndarray) -> TrainingPairs:
         """Those of the rows, numbers or bool `[n]`."""
         parts = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -167,6 +172,17 @@ class TrainingPairs:
             rows = self.shifts[start : start + CHUNK].astype(np.float64)
             total += rows.T @ rows
         return total / len(self.shifts)
+
+
+def components(texts: np.ndarray) -> np.ndarray:
+    """The component of every pair `[n]`: pairs that share a text, even through others, are of one; `texts` `[n, 2]`."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first, second = np.unique(texts, return_inverse=True)[1].reshape(-1, 2).T
+    size = max(first.max(), second.max()) + 1
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(size, size))
+    return connected_components(links, directed=False)[1][first]
 
 
 def first_pairs(pairs: TrainingPairs, n: int | None, data_seed: int) -> TrainingPairs:

@@ -20,6 +20,8 @@ SYNTHETIC = "synthetic"
 """what stands for the language model in paths and tables of synthetic data"""
 RECOMMENDED = "recommended"
 """what stands for the variant in rows of the one that is chosen without labels, which they repeat"""
+SHARED = "shared"
+"""the name of the vector of what all pairs share"""
 UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
 

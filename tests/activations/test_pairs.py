@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from helpers import warm
@@ -95,8 +96,13 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
 
     arrays, about = read_tensors(whole / "embeddings.safetensors")
     expected = {"lm": "tiny", "untrained_of": None, "layer": "final_norm", "token": "last", "dtype": "float32",
-                "shape": [1, 150, 32]}  # fmt: skip
+                "shape": [1, 150, 32], "odd": 0}  # fmt: skip
     assert about == expected
+    assert (
+        arrays["odd"].shape == (1, 150) and not arrays["odd"].any()
+    )  # texts that all end in other words are no oddity
+    distinct = list(dict.fromkeys(job.texts))
+    assert [distinct[number] for number in arrays["text"].ravel()] == job.texts
     assert read_json(whole / "manifest.json") == job.facts | expected | {
         "sha256": sha256_of(whole / "embeddings.safetensors")
     }
@@ -104,6 +110,20 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
         text = job.texts[row if name == "embedding_0" else 150 + row]
         single = alone(make_model("llama"), make_tokenizer(), text, "final_norm")
         assert distance(arrays[name][0, row], single) < TOLERANCE
+
+
+def test_pairs_that_end_in_different_words_while_others_do_not_are_odd_and_said(tmp_path, monkeypatch, caplog):
+    job = Job(tmp_path)
+    texts = [[f"{first} {word} is red" for word in WORDS[:18]] for first in ("the", "a")]
+    for row in (3, 4):  # for training, and held out
+        texts[1][row] = "the king is blue"
+    pq.write_table(table(*texts), tmp_path / "pairs.parquet")
+    with caplog.at_level("WARNING"):
+        made = job.here(monkeypatch, "odd")
+    arrays, about = read_tensors(made / "embeddings.safetensors")
+    assert np.flatnonzero(arrays["odd"][0]).tolist() == [3]
+    assert about["odd"] == read_json(made / "manifest.json")["odd"] == 1
+    assert "1 of 6 training pairs are odd: 1 end in different tokens while the others do not" in caplog.text
 
 
 def test_the_script_names_the_row_and_the_side(tmp_path):

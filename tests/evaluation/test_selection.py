@@ -67,8 +67,11 @@ def test_each_variant_and_code_size_has_its_own(data, tmp_path):
         trained(settings, "second", spreads=(0.01, 1.0)),
         trained([{"lr": 1}], "third"),
     ]
-    write_selections(tmp_path / "selection.json", selections(data, several))
-    found = read_json(tmp_path / "selection.json")
+    recommended = [{"codes": K, "recommended": "first", "why": "none was measured", "candidates": []}]
+    write_selections(tmp_path / "selection.json", selections(data, several), recommended)
+    written = read_json(tmp_path / "selection.json")
+    assert written["recommended"] == recommended
+    found = written["settings"]
     assert [(one["variant"], one["codes"]) for one in found] == [("first", K), ("first", 9), ("second", K)]
     by_key = {(one["variant"], one["codes"]): one["chosen"] for one in found}
     assert [one.chosen for one in chosen(several, found)] == [*by_key.values(), 0]

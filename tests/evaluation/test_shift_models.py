@@ -68,7 +68,7 @@ def trained(workplace):
     for name in VARIANTS:
         files = workplace / f"{name}.safetensors", workplace / f"{name}.json"
         found.append(Trained(read_facts(files[1]), load("variants", name), read_models([files[0]], [files[1]])))
-    return chosen(found, read_json(workplace / "selection.json"))
+    return chosen(found, read_json(workplace / "selection.json")["settings"])
 
 
 def value(rows, **where):
@@ -172,7 +172,7 @@ def test_every_number_of_pairs_is_steered_with(data, trained):
 
 
 def test_udr_is_that_of_the_selection(rows, workplace):
-    (selection,) = read_json(workplace / "selection.json")
+    (selection,) = read_json(workplace / "selection.json")["settings"]
     for params, udr in zip(selection["settings"], selection["udr"], strict=True):
         text = json.dumps(params, sort_keys=True, separators=(",", ":"))
         assert value(rows, variant="ssae", metric="udr", params=text, seed=None, data_seed=None) == pytest.approx(udr)

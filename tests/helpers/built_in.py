@@ -3,6 +3,7 @@
 import csv
 import functools
 from pathlib import Path
+from typing import Any
 
 from shiftscope import kinds
 from shiftscope.pairs.base import Pair, Pairs, write_pairs
@@ -13,8 +14,8 @@ BUILT_IN = [*WORDS, "cat_135_3"]
 
 
 @functools.cache
-def build(kind: str) -> Pairs:
-    return kinds.load("pairs", kind)().build()
+def build(kind: str, **params: Any) -> Pairs:
+    return kinds.load("pairs", kind)(**params).build()
 
 
 def words_of(kind: str) -> list[list[str]]:

@@ -58,6 +58,7 @@ def test_files_hold_what_the_formats_page_says(kind, tmp_path):
     columns = table.to_pydict()
     assert facts["counts"] == {split: columns["split"].count(split) for split in SPLITS}
     assert facts["primary_truth"] == next(iter(built.truths))
+    assert facts["orientation"] == built.orientation
     assert facts["truths"] == {name: list(names) for name, names in built.truths.items()}
     assert (facts["n_varying"], facts["max_changed"]) == tuple(map(int, kind.split("_")[1:]))
     truth = np.array(columns[f"truth.{built.steering}"])

@@ -76,8 +76,14 @@ def test_without_labels_there_is_no_truth_and_no_single(tmp_path):
     assert (pairs.concepts, pairs.truths, pairs.max_changed, pairs.splits["single"]) == ([], {}, None, [])
     assert {frozenset((pair.text_0, pair.text_1)) for pair in all_rows(pairs)} == set(map(frozenset, GOOD))
     assert (len(pairs.splits["train"]), len(pairs.splits["test"])) == (6, 4)
-    turned = [pair.text_0.startswith("right") for pair in pairs.splits["train"]]
-    assert sum(turned) == 3
+
+
+def test_training_pairs_stand_as_the_file_has_them_unless_they_are_turned_at_random(tmp_path):
+    def turned(split, **params):
+        return sum(pair.text_0.startswith("right") for pair in built(csv_file(tmp_path, GOOD), **params).splits[split])
+
+    assert (turned("train"), turned("test")) == (0, 2)
+    assert (turned("train", orientation="random"), turned("test", orientation="random")) == (3, 2)
 
 
 def test_labels_become_truth_and_single_pairs_in_the_named_direction(tmp_path):

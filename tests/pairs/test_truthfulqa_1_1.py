@@ -36,7 +36,11 @@ def test_pairs_are_one_wrong_and_one_right_answer_to_one_question(file, choice, 
             begin = f"Q: {entries[pair.group]['question']}\nA: "
             assert labels[wrong.removeprefix(begin)] == 0
             assert labels[right.removeprefix(begin)] == 1
-    assert sum(pair.shifts["concepts"][0] for pair in built.splits["train"]) in (-1, 0, 1)
+    sums = {split: sum(pair.shifts["concepts"][0] for pair in pairs) for split, pairs in built.splits.items()}
+    assert sums["train"] == 12 * per_question  # from wrong to right
+    assert sums["test"] in (-1, 0, 1)
+    turned = Truthfulqa11(path=file, choice=choice, pairs_per_question=cap, orientation="random").build()
+    assert sum(pair.shifts["concepts"][0] for pair in turned.splits["train"]) in (-1, 0, 1)
     assert built.facts == {"choice": choice, "questions": 20, "pairs_per_question": cap}
 
 

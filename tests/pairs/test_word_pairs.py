@@ -36,13 +36,18 @@ def test_word_lists_are_long_enough_and_split_as_declared(kind, items):
 
 
 def test_pairs_per_item():
-    per_item = {kind: len(build(kind).splits["train"]) / len({pair.group for pair in build(kind).splits["train"]})
-                for kind in WORDS}  # fmt: skip
-    assert per_item == {"lang_1_1": 1, "gender_1_1": 1, "binary_2_2": 12, "corr_2_1": 2}
+    def per_item(split, **params):
+        rows = {kind: build(kind, **params).splits[split] for kind in WORDS}
+        return {kind: len(rows[kind]) / len({pair.group for pair in rows[kind]}) for kind in WORDS}
+
+    once = {"lang_1_1": 1, "gender_1_1": 1, "binary_2_2": 6, "corr_2_1": 2}
+    assert per_item("train") == once
+    assert per_item("test") == per_item("train", orientation="random") == once | {"binary_2_2": 12}
 
 
-def test_binary_has_all_ordered_pairs_once():
-    for rows in (build("binary_2_2").splits[name] for name in ("train", "test")):
+def test_binary_has_all_ordered_pairs_once_where_they_are_turned():
+    turned = build("binary_2_2", orientation="random").splits["train"]
+    for rows in (turned, build("binary_2_2").splits["test"]):
         ordered = [(pair.text_0, pair.text_1) for pair in rows]
         assert len(ordered) == len(set(ordered))
         assert set(ordered) == {(second, first) for first, second in ordered}

@@ -13,11 +13,10 @@ from shiftscope.metrics.correlation import signed_correlation
 from shiftscope.metrics.udr import agreements, medoid, udr_of
 from shiftscope.models import BlockFacts, Model
 from shiftscope.pair_embeddings import PairEmbeddings, training_pairs
+from shiftscope.variants._sign_flips import significance
 from shiftscope.variants.base import Arrays, Variant, codes_of
-from shiftscope.variants.shared import Shared, groups, significance
+from shiftscope.vocabulary import SHARED
 
-SHARED = "shared"
-"""the name of the vector of what all pairs share"""
 FLIPS, SIGNIFICANT = 999, 0.01
 """flips of signs in the test of whether they share anything, and the largest p-value at which they do"""
 HARDLY = 0.02
@@ -142,8 +141,8 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
     """The vector of every live code that some training pairs carry.
 
     A code takes the name and the sign of the true concept that it follows best on held-out pairs, if it does and the
-    truth is known. Else it is called `code_{index}` (that of `shared`: so), and goes where most pairs that carry it go, from their first text to
-    their second; of pairs that were turned at random its sign is arbitrary, as identifiability has it.
+    truth is known. Else it is called `code_{index}`, or as its variant says, and goes where most pairs that carry it go, from
+    their first text to their second; of pairs that were turned at random its sign is arbitrary, as identifiability has it.
     """
     names = concept_names(data, codes_of(variant, arrays, *data.sides(0, "test")))
     used = {one.code: one for one in usages(variant, arrays, *_training_sides(data))}
@@ -152,7 +151,7 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
         if index not in used:
             continue
         usage = used[index]
-        name, correlation = names.get(int(index), (SHARED if variant is Shared else f"code_{index}", None))
+        name, correlation = names.get(int(index), (variant.vector_name or f"code_{index}", None))
         sign = np.sign(correlation) if correlation else (1.0 if usage.forward >= 0.5 else -1.0)
         forward = usage.forward if sign > 0 else 1 - usage.forward
         vector = (arrays["decoder"][index] * sign * usage.length).astype(np.float32)
@@ -163,11 +162,11 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
 def shared_vector(data: PairEmbeddings) -> Vector | None:
     """The mean shift of the training pairs, as long as their median projection on it; None if they share none.
 
-    That they do is tested by flipping signs (`shiftscope.variants.shared`).
+    That they do is tested by flipping signs (`shiftscope.variants._sign_flips`).
     """
     pairs = training_pairs(data, 0)
     shifts = pairs.shifts.astype(np.float64)
-    if significance(shifts, groups(pairs), FLIPS) > SIGNIFICANT:
+    if significance(shifts, pairs.component, FLIPS) > SIGNIFICANT:
         return None
     mean = shifts.mean(0)
     projections = shifts @ mean / np.linalg.norm(mean)
@@ -187,7 +186,8 @@ class Usage(NamedTuple):
 def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> list[Usage]:
     """How pairs of embeddings `[n, d]` use each code that is not dead.
 
-    A pair carries a code that is at least half as large as is typical of it, the mean of |c| weighted by its energy. The
+    A code counts from that of no shift, since a bias may hide what all pairs share. A pair carries a code that is at
+    least half as large as is typical of it, the mean of |c| weighted by its energy. The
     length is the median, over pairs that carry it, of the shift's own projection on the unit direction, turned as the code
     says: so adding the vector once makes one typical shift, whatever units codes have, and a few odd pairs do not matter. A
     code whose shifts are hardly any share of the typical shift, or go against its direction, has no vector.
@@ -195,7 +195,9 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
     shifts = (after - before).astype(np.float64)
     goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
     unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
-    codes = codes_of(variant, arrays, before, after).astype(np.float64) * unit[:, None]
+    none = np.zeros_like(before[:1])
+    codes = codes_of(variant, arrays, before, after) - codes_of(variant, arrays, none, none)
+    codes = codes.astype(np.float64) * unit[:, None]
     typical_shift = np.median(np.linalg.norm(shifts, axis=1))
     projections = shifts @ arrays["decoder"].T.astype(np.float64)
     found = []

@@ -110,18 +110,20 @@ def train(
         settings, replicas, pairs, n_codes, state, checkpoint_seconds
     )
     told: dict[int, Facts] = {}
+    again = state and state / "held_out"
     if candidate and isinstance(settings[0], Constrained) and n_codes <= MOST_CODES:
         parts = {setting: given for (setting, data_seed), given in pairs.items() if data_seed == 0}
         told = gains(
             settings,
             parts,
-            lambda some, of: module.train_replicas(settings, some, of, n_codes, None, checkpoint_seconds),
+            lambda some, of: module.train_replicas(settings, some, of, n_codes, again, checkpoint_seconds),
         )
     models = []
     for replica in replicas:
         arrays, facts = found[replica]
         _check_finite(replica, arrays)
-        codes = codes_of(type(settings[0]), arrays, *data.sides(replica.data_seed, "train"))
+        given = whole[replica.data_seed]  # without the odd, which would decide alone which codes are in use
+        codes = codes_of(type(settings[0]), arrays, given.before, given.before + given.shifts)
         facts = facts | told.get(replica.setting, {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models

@@ -27,6 +27,8 @@ FEWEST = 12
 """pairs, or groups of pairs that share texts, below which nothing is measured"""
 CLUSTERS = 3
 """most normal densities that a code's is made of; how many, the BIC says"""
+FLOOR = 3e-3
+"""added to every variance, of densities and of the Gaussian alike, in units of the code's mean square"""
 
 Train = Callable[[Sequence[Replica], dict[tuple[int, int], TrainingPairs]], dict[Replica, tuple[Arrays, Facts]]]
 
@@ -42,7 +44,7 @@ def gains(settings: Sequence[Variant], pairs: dict[int, TrainingPairs], train: T
     parts: dict[tuple[int, int], TrainingPairs] = {}
     held_out: dict[int, list[tuple[TrainingPairs, np.ndarray]]] = {}
     for setting, given in pairs.items():
-        group = np.arange(len(given.shifts)) if given.texts is None else _components(given.texts)
+        group = given.component
         distinct = np.random.default_rng(0).permutation(np.unique(group))[:MOST_PAIRS]
         if len(distinct) < FEWEST:
             continue
@@ -66,12 +68,6 @@ def gains(settings: Sequence[Variant], pairs: dict[int, TrainingPairs], train: T
     return found
 
 
-def _components(texts: np.ndarray) -> np.ndarray:
-    from shiftscope.variants._text_states import components
-
-    return components(texts)
-
-
 def _matched(arrays: list[Arrays]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Order and sign with which each model's codes follow those of the first, by their directions."""
     from scipy.optimize import linear_sum_assignment
@@ -89,6 +85,7 @@ def gain(codes: np.ndarray, group: np.ndarray) -> tuple[float, float]:
     codes = codes[:, np.square(codes).sum(0) > 0].astype(np.float64)
     if not codes.shape[1]:
         return 0.0, 0.0
+    codes /= np.sqrt(np.square(codes).mean(0))  # a gain has no unit
     distinct = np.unique(group)
     fold_of = np.random.default_rng(1).permutation(len(distinct)) % 5
     fold = fold_of[np.searchsorted(distinct, group)]
@@ -106,14 +103,13 @@ def _densities(known: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
     either = np.zeros((2, len(codes)))
     for column in range(known.shape[1]):
-        scale = np.sqrt(np.square(known[:, column]).mean())
-        some = known[:, [column]] / scale
+        some = known[:, [column]]
         fitted = [
-            GaussianMixture(n, reg_covar=3e-3, n_init=2, random_state=0).fit(some) for n in range(1, CLUSTERS + 1)
+            GaussianMixture(n, reg_covar=FLOOR, n_init=2, random_state=0).fit(some) for n in range(1, CLUSTERS + 1)
         ]
         best = min(fitted, key=lambda one: one.bic(some))
         for side, sign in enumerate((1, -1)):
-            either[side] += best.score_samples(sign * codes[:, [column]] / scale) - np.log(scale)
+            either[side] += best.score_samples(sign * codes[:, [column]])
     return np.logaddexp(*either) - np.log(2)
 
 
@@ -121,5 +117,5 @@ def _gaussian(known: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Log-likelihood `[n]` under the Gaussian with mean 0 and the second moment of `known`."""
     from scipy.stats import multivariate_normal
 
-    moment = known.T @ known / len(known)
-    return multivariate_normal(np.zeros(len(moment)), moment, allow_singular=True).logpdf(codes).reshape(-1)
+    moment = known.T @ known / len(known) + FLOOR * np.eye(known.shape[1])
+    return multivariate_normal(np.zeros(len(moment)), moment).logpdf(codes).reshape(-1)

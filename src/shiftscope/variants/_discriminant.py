@@ -14,6 +14,8 @@ import numpy as np
 
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """α to choose from"""
+FLOOR = 1e-6
+"""least mean variance of the noise, relative to that of the shifts: equal shifts have none"""
 FOLDS = 5
 
 
@@ -44,7 +46,8 @@ def encoders(sums: Sums, shrinkages: Sequence[float]) -> list[np.ndarray]:
     mixed = sums.cross.T @ directions
     noise = (sums.moment - mixed - mixed.T + directions.T @ sums.second @ directions) / max(sums.rows, 1)
     values, vectors = np.linalg.eigh(noise)
-    typical = max(float(values.clip(0).mean()), np.finfo(float).tiny)
+    least = FLOOR * float(np.trace(sums.moment)) / max(sums.rows, 1) / len(values)
+    typical = max(float(values.clip(0).mean()), least, np.finfo(float).tiny)
     along = directions @ vectors
     live = np.linalg.norm(directions, axis=1) > 0
     found = []
@@ -59,7 +62,7 @@ def encoders(sums: Sums, shrinkages: Sequence[float]) -> list[np.ndarray]:
 def read(
     shifts: np.ndarray, codes: np.ndarray, whole: Sums, left_out: Callable[[np.ndarray], Sums], group: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Encoder and directions, both `[k, d]`, and the α that was chosen.
+    """Encoder and directions, both `[k, d]`, and the α that was chosen: the largest if no group can be left out.
 
     Args:
         shifts: δz `[n, d]`, and `codes` `[n, k]`, what is to be read of them.
@@ -81,5 +84,5 @@ def read(
     score = (products / np.sqrt(np.where(squares > 0, squares, np.inf))) @ (
         1 / np.sqrt(np.maximum(np.square(codes).sum(0), 1e-30))
     )
-    best = SHRINKAGES[int(score.argmax())]
+    best = SHRINKAGES[int(score.argmax())] if len(groups) > 1 else SHRINKAGES[-1]
     return encoders(whole, [best])[0], directions_of(whole), best

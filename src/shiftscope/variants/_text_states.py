@@ -8,13 +8,20 @@ than alone, and codes around a circle of pairs add up to zero.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
 import numpy as np
 
+from shiftscope.pair_embeddings import components
+
 MOST_STATES = 20_000
-"""joint states of the texts of a component that are enumerated; with more of them, its pairs stand alone"""
+"""joint states of the texts of a component that are enumerated; with more of them, or none, its pairs stand alone"""
+
+
+ALONE = ((0, 1),)
+"""the links of a pair that shares no text"""
 
 
 class Family(NamedTuple):
@@ -39,20 +46,10 @@ def patterns(n_codes: int) -> np.ndarray:
     return np.array([code for code in itertools.product((-1, 0, 1), repeat=n_codes) if any(code)], float)
 
 
-def components(texts: np.ndarray) -> np.ndarray:
-    """The component of every pair `[n]`: pairs that share a text, even through others, are of one; `texts` `[n, 2]`."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    first, second = np.unique(texts, return_inverse=True)[1].reshape(-1, 2).T
-    size = max(first.max(), second.max()) + 1
-    return connected_components(coo_array((np.ones(len(first)), (first, second)), shape=(size, size)), directed=False)[
-        1
-    ][first]
-
-
 def families(shifts: np.ndarray, texts: np.ndarray | None, n_codes: int) -> list[Family]:
-    """The components of pairs by how they are linked; one with too many texts is taken apart into its pairs.
+    """The components of pairs by how they are linked; one that has no states, or too many, is taken apart into its pairs.
+
+    A triangle has none with one code, for a concept of two values cannot change three times around it.
 
     Args:
         shifts: δz `[n, d]`; texts: the numbers of the two texts of each pair `[n, 2]`, None: all differ.
@@ -61,50 +58,57 @@ def families(shifts: np.ndarray, texts: np.ndarray | None, n_codes: int) -> list
     shapes: dict[tuple, list[tuple[np.ndarray, list[int]]]] = {}
     alone = np.arange(len(shifts)) if texts is None else components(texts)
     for rows in np.split(np.argsort(alone, kind="stable"), np.flatnonzero(np.diff(np.sort(alone))) + 1):
-        ends = [(0, 1)] if texts is None or len(rows) == 1 else texts[rows].tolist()
-        for members, links, relative in _linked(shifts, rows.tolist(), ends, n_codes):
-            shapes.setdefault(links, []).append((relative, members))
-    found = []
-    for links, those in shapes.items():
-        states, codes = _states(links, n_codes)
-        if len(states):
-            decorrelate = np.linalg.inv(np.linalg.cholesky(np.eye(states.shape[1]) + 1))
-            relative = np.stack([relative for relative, _ in those])
-            found.append(
-                Family(
-                    np.einsum("st,gtd->gsd", decorrelate, relative),
-                    np.einsum("st,qtk->qsk", decorrelate, states),
-                    codes,
-                    np.array([members for _, members in those]),
-                )
-            )
-    return found
+        ends = ALONE if texts is None or len(rows) == 1 else texts[rows].tolist()
+        links = _links(ends)
+        if len(_states(links, n_codes)[0]):
+            shapes.setdefault(links, []).append((_relative(shifts[rows], links), rows.tolist()))
+        else:
+            shapes.setdefault(ALONE, []).extend((_relative(shifts[[row]], ALONE), [row]) for row in rows.tolist())
+    return [_family(those, *_states(links, n_codes)) for links, those in shapes.items()]
 
 
-def _linked(shifts: np.ndarray, rows: list[int], ends: list, n_codes: int) -> list[tuple[list[int], tuple, np.ndarray]]:
-    """`(pairs, links, shifts from the first text)` of a component, or of each of its pairs if it has too many texts."""
+def _family(those: list[tuple[np.ndarray, list[int]]], states: np.ndarray, codes: np.ndarray) -> Family:
+    """Components of equal links, decorrelated."""
+    decorrelate = np.linalg.inv(np.linalg.cholesky(np.eye(states.shape[1]) + 1))
+    relative = np.stack([relative for relative, _ in those])
+    return Family(
+        np.einsum("st,gtd->gsd", decorrelate, relative),
+        np.einsum("st,qtk->qsk", decorrelate, states),
+        codes,
+        np.array([members for _, members in those]),
+    )
+
+
+def _links(ends: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The pairs of a component with its texts numbered from 0 in the order in which they come."""
     place: dict[int, int] = {}
     for text in itertools.chain.from_iterable(ends):
         place.setdefault(text, len(place))
-    if len(place) > 2 and 3 ** (n_codes * (len(place) - 1)) > MOST_STATES:
-        return [([row], ((0, 1),), shifts[[row]].astype(float)) for row in rows]
-    links = tuple((place[first], place[second]) for first, second in ends)
+    return tuple((place[first], place[second]) for first, second in ends)
+
+
+def _relative(shifts: np.ndarray, links: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """The shifts `[t, d]` from a component's first text to its others, along its pairs' `[e, d]`."""
+    texts = max(itertools.chain.from_iterable(links)) + 1
     known = {0: np.zeros(shifts.shape[1])}
-    while len(known) < len(place):
-        for (first, second), row in zip(links, rows, strict=True):
+    while len(known) < texts:
+        for (first, second), shift in zip(links, shifts.astype(float), strict=True):
             if first in known and second not in known:
-                known[second] = known[first] + shifts[row]
+                known[second] = known[first] + shift
             elif second in known and first not in known:
-                known[first] = known[second] - shifts[row]
-    return [(rows, links, np.stack([known[text] for text in range(1, len(place))]))]
+                known[first] = known[second] - shift
+    return np.stack([known[text] for text in range(1, texts)])
 
 
+@functools.cache
 def _states(links: tuple[tuple[int, int], ...], n_codes: int) -> tuple[np.ndarray, np.ndarray]:
     """Joint states `[q, t, k]` of the texts beside the first for which every pair has a pattern, and these `[q, e]`."""
+    texts = max(itertools.chain.from_iterable(links))
+    if texts > 1 and 3 ** (n_codes * texts) > MOST_STATES:
+        return np.empty((0, texts, n_codes)), np.empty((0, len(links)), int)
     known = patterns(n_codes)
     number = {tuple(pattern): place for place, pattern in enumerate(known)}
     values = np.concatenate([np.zeros((1, n_codes)), known])
-    texts = max(itertools.chain.from_iterable(links))
     states, codes = [], []
     for choice in itertools.product(range(len(values)), repeat=texts):
         state = np.concatenate([np.zeros((1, n_codes)), values[list(choice)]])

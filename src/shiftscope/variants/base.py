@@ -53,6 +53,8 @@ class Variant(Kind):
     """whether it may be recommended, by a choice between variants that uses no label"""
     most_codes: ClassVar[int | None] = None
     """with more codes it does not apply, and is not trained"""
+    vector_name: ClassVar[str] = ""
+    """of the vector of its one code where no truth names it; empty: the number of the code"""
     system: ClassVar[str] = ""
     """the system of the source whose numbers stand beside it"""
 

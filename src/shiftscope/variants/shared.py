@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from shiftscope.variants.base import Arrays, ClosedForm, Facts, linear_model
+from shiftscope.vocabulary import SHARED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ class Shared(ClosedForm):
     candidate = True
     most_codes = 1
     deterministic = True
+    vector_name = SHARED
 
     flips: int = Field(999, ge=99, description="random flips of signs in the test of what is shared")
 
@@ -38,9 +40,10 @@ class Shared(ClosedForm):
         import numpy as np
 
         from shiftscope.variants._discriminant import Sums, read
+        from shiftscope.variants._sign_flips import significance
 
         shifts = pairs.shifts.astype(np.float64)
-        group = groups(pairs)
+        group = pairs.component
         ones = np.ones((len(shifts), 1))
 
         def sums(which: np.ndarray) -> Sums:
@@ -52,37 +55,3 @@ class Shared(ClosedForm):
         encoder[0], decoder[0] = read_by[0], direction[0]
         facts = {"p_shared": significance(shifts, group, self.flips)}
         return [(linear_model(encoder, decoder), facts) for _ in seeds]
-
-
-def groups(pairs: TrainingPairs) -> np.ndarray:
-    """A number `[n]` for the pairs that share texts, which are not independent."""
-    import numpy as np
-
-    from shiftscope.variants._text_states import components
-
-    return np.arange(len(pairs.shifts)) if pairs.texts is None else components(pairs.texts)
-
-
-def significance(shifts: np.ndarray, group: np.ndarray, flips: int, seed: int = 0) -> float:
-    """p-value of the hypothesis that shifts are as likely as their mirror images, by flipping the signs of whole groups.
-
-    The statistic is the mean's length in units of the uncentred second moment, shrunk to a tenth of its mean variance, which
-    no flip changes.
-
-    Args:
-        shifts: δz `[n, d]`; `group` `[n]` says which are flipped together.
-        group: see `shifts`.
-        flips: how many random flips; the smallest p-value is 1 / (flips + 1).
-        seed: of the flips.
-    """
-    import numpy as np
-
-    moment = shifts.T @ shifts / len(shifts)
-    values, vectors = np.linalg.eigh(moment)
-    shrunk = values.clip(0) + 0.1 * max(float(values.mean()), np.finfo(float).tiny)
-    sums = np.zeros((group.max() + 1, len(values)))
-    np.add.at(sums, group, shifts @ (vectors / np.sqrt(shrunk)))
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (flips, len(sums)))
-    seen = np.square(sums.sum(0)).sum()
-    drawn = np.square(signs @ sums).sum(1)
-    return float((1 + (drawn >= seen * (1 - 1e-12)).sum()) / (1 + flips))

@@ -92,8 +92,8 @@ class ShiftMixture(ClosedForm):
 
         from shiftscope.variants._text_states import posterior, whitening
 
-        generator = np.random.default_rng(0)
-        folds = [generator.permutation(len(one.shifts)) % FOLDS for one in those]
+        counts = [len(one.shifts) for one in those]
+        folds = np.split(np.random.default_rng(0).permutation(sum(counts)) % FOLDS, np.cumsum(counts)[:-1])
         found = []
         for fold in range(FOLDS):
             known = [one.some(which != fold) for one, which in zip(those, folds, strict=True)]
@@ -147,14 +147,12 @@ def sampled(pairs: TrainingPairs, most: int) -> TrainingPairs:
     """At most about so many pairs, whole components of them, at random."""
     import numpy as np
 
-    from shiftscope.variants._text_states import components
-
     if len(pairs.shifts) <= most:
         return pairs
-    alone = np.arange(len(pairs.shifts)) if pairs.texts is None else components(pairs.texts)
-    order = np.random.default_rng(0).permutation(alone.max() + 1)
-    sizes = np.bincount(alone)[order].cumsum()
-    return pairs.some(np.isin(alone, order[: max(1, int((sizes <= most).sum()))]))
+    component = pairs.component
+    order = np.random.default_rng(0).permutation(component.max() + 1)
+    sizes = np.bincount(component)[order].cumsum()
+    return pairs.some(np.isin(component, order[: max(1, int((sizes <= most).sum()))]))
 
 
 def leading(shifts: np.ndarray) -> np.ndarray:
