@@ -37,7 +37,7 @@ def made_up(folder: Path, pairs: int, width: int) -> None:
     arrays = {
         "embedding_0": before, "embedding_1": after, "split": split, "group": np.arange(pairs),
         "concept": np.full((1, pairs), -1), "sign": np.zeros((1, pairs), np.int8),
-        "text": np.arange(2 * pairs).reshape(2, -1), "odd": np.zeros((1, pairs), bool),
+        "text": np.arange(2 * pairs).reshape(2, -1), "odd": np.zeros((1, pairs), bool), "back": np.zeros(pairs, bool),
     }  # fmt: skip
     facts = {
         "dataset": "made_up",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4096
 """pairs whose moment is summed at once"""
-ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "odd")
+ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "back", "odd")
 """of every file of embeddings, beside its truths"""
 
 
@@ -50,7 +50,8 @@ class PairEmbeddings:
     """Embeddings of both texts of every pair, `[G, n, d]`, with split, group, concept, sign and truths of every pair.
 
     `text` `[2, n]` numbers the distinct texts: pairs with a number in common share that text; None: no two do. `odd`
-    `[G, n]` are the pairs that are left out of training (`shiftscope.odd_pairs`); None: none.
+    `[G, n]` are the pairs that are left out of training (`shiftscope.odd_pairs`), `back` `[n]` those that stand turned round
+    from how they were given; None: none.
     """
 
     embedding_0: np.ndarray
@@ -64,6 +65,7 @@ class PairEmbeddings:
     facts: EmbeddingFacts = field(default_factory=dict)
     text: np.ndarray | None = None
     odd: np.ndarray | None = None
+    back: np.ndarray | None = None
 
     @property
     def data_seeds(self) -> int:
@@ -81,13 +83,24 @@ class PairEmbeddings:
         some = slice(rows[0], rows[-1] + 1) if together else rows
         return self.embedding_0[data_seed, some], self.embedding_1[data_seed, some]
 
+    def sides_as_given(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """z and z̃ of one split with each pair the way in which training saw such pairs, `[n_split, d]` float32 each.
+
+        Held-out pairs are turned at random, which a model with a bias was not trained for.
+        """
+        before, after = self.sides(data_seed, split)
+        if self.back is None or self.facts.get("orientation") != "given":
+            return before, after
+        back = self.back[self.rows(split)][:, None]
+        return np.where(back, after, before), np.where(back, before, after)
+
     def of_data_seeds(self, first: int, last: int, dataset: str) -> PairEmbeddings:
         """The data seeds from `first` up to but not `last`, as a dataset of their own, where they count from 0."""
         some = slice(first, last)
         return PairEmbeddings(
             self.embedding_0[some], self.embedding_1[some], self.split, self.group, self.concept[some], self.sign[some],
             {name: truth[some] for name, truth in self.truths.items()}, {**self.facts, "dataset": dataset},
-            self.text, None if self.odd is None else self.odd[some],
+            self.text, None if self.odd is None else self.odd[some], self.back,
         )  # fmt: skip
 
     def shifts(self, data_seed: int, split: str) -> np.ndarray:
@@ -232,7 +245,7 @@ def numbered(pairs: pyarrow.Table) -> np.ndarray:
 def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.ndarray]:
     """The columns that pass from the pairs to their embeddings unchanged, with the axis G = 1 where the format has it.
 
-    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `text` `[2, n]`, `truth.{name}` `[1, n, m]`.
+    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `text` `[2, n]`, `back` `[n]`, `truth.{name}` `[1, n, m]`.
 
     Raises:
         ShiftScopeError: a split has an unknown name, or a truth has another width than the manifest says.
@@ -247,6 +260,7 @@ def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.n
         "concept": np.array([pairs["concept"].to_pylist()], np.int64),
         "sign": np.array([pairs["sign"].to_pylist()], np.int8),
         "text": numbered(pairs),
+        "back": np.array(pairs["back"].to_pylist(), bool),
     }
     for truth, columns in truths.items():
         values = pairs[f"truth.{truth}"].to_pylist()

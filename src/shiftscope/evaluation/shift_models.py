@@ -45,7 +45,7 @@ def model_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
         row = described(one, model)
         sides = data.sides(model.data_seed, "test")
         codes = codes_of(one.variant, model.arrays, *sides)
-        error = sparsity.reconstruction_error(one.variant, model.arrays, *sides)
+        error = sparsity.reconstruction_error(one.variant, model.arrays, *data.sides_as_given(model.data_seed, "test"))
         yield row | {"metric": sparsity.RECONSTRUCTION.name, "value": error}
         yield row | {"metric": sparsity.L0.name, "value": sparsity.l0(codes)}
         yield row | {"metric": sparsity.L1.name, "value": sparsity.l1(codes)}

@@ -8,7 +8,7 @@ from shiftscope.metrics.base import Metric
 from shiftscope.variants.base import Arrays, Variant, codes_of, decode
 
 RECONSTRUCTION = Metric(
-    "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs.",
+    "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs, turned as training pairs are.",
     "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 L0 = Metric("l0", "l0", "Codes above 1 % of their sample's norm, mean over held-out pairs.", "seed")

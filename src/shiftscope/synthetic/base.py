@@ -112,6 +112,7 @@ def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifes
         "group": np.arange(shift.shape[1], dtype=np.int64),
         "concept": np.where(alone, (shift != 0).argmax(2), -1).astype(np.int64),
         "sign": np.where(alone, np.sign(shift.sum(2)), 0).astype(np.int8),
+        "back": np.zeros(shift.shape[1], bool),
         "text": np.arange(2 * shift.shape[1], dtype=np.int64).reshape(2, -1),  # no two pairs share a text
     }
     training = arrays["split"] == SPLITS.index("train")
