@@ -40,7 +40,7 @@ def choice(data, *trained):
 def test_with_one_code_a_shift_that_all_pairs_share_comes_before_any_gain(data):
     name, why = choice(data, one("ssae", gain(5.0), codes=1), one("shared", {"p_shared": SIGNIFICANT}, codes=1))
     assert name == "shared"
-    assert why.startswith("all pairs share a shift (sign flips: p = 0.01)")
+    assert why.startswith("is what all pairs share (sign flips: p = 0.01)")
 
 
 def test_where_they_share_none_the_gain_decides(data):
@@ -65,7 +65,7 @@ def test_where_no_gain_is_measured_the_first_of_the_config_is_taken(data):
     unmeasured = {"gain": None, "gain_error": None, "rank": 2.0}
     trained = one("shift_mixture", unmeasured), one("ssae")
     assert choice(data, *trained) == (
-        "shift_mixture", "the first of the config that applies; no held-out gain was measured",
+        "shift_mixture", "is the first of the config that applies; no held-out gain was measured",
     )  # fmt: skip
     assert choice(data, *trained[::-1])[0] == "ssae"
     assert choice(data, one("shift_mixture", unmeasured), one("ssae", gain(-1.0)))[0] == "ssae"

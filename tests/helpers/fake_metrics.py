@@ -204,7 +204,10 @@ def write_vectors(folder, variants=("ssae", "affine")):
             paths.append(folder / "smollm2_135m" / dataset / variant / "steering_vectors.json")
             names = [f"concept_{code}" for code in range(codes)]
             write_tensors(paths[-1].with_suffix(".safetensors"), {name: np.ones(8, np.float32) for name in names})
-            write_json(paths[-1], {"names": names, "layer": "final_norm"})
+            write_json(
+                paths[-1],
+                {"names": names, "pairs": dict.fromkeys(names, 10), "layer": "final_norm", "variant": variant},
+            )
     return paths
 
 

@@ -93,13 +93,13 @@ def _choice(candidates: list[Candidate]) -> tuple[str, str]:
     for one in tested:
         if one["p_shared"] <= SIGNIFICANT:
             return one["variant"], (
-                f"all pairs share a shift (sign flips: p = {one['p_shared']:.2g}), and with one code no sparsity can tell "
+                f"is what all pairs share (sign flips: p = {one['p_shared']:.2g}), and with one code no sparsity can tell "
                 "more of it"
             )
     others = [one for one in candidates if one not in tested] or candidates
     measured = [one for one in others if one["gain"] is not None]
     if not measured:
-        return others[0]["variant"], "the first of the config that applies; no held-out gain was measured"
+        return others[0]["variant"], "is the first of the config that applies; no held-out gain was measured"
     best = max(measured, key=lambda one: one["gain"])
     rest = ", ".join(f"{one['variant']} {one['gain']:.2f}" for one in measured if one is not best)
     why = f"explains held-out pairs better than a Gaussian by {best['gain']:.2f} ± {best['gain_error']:.2f} nats"

@@ -232,11 +232,14 @@ def _place_of(sidecar: Path) -> tuple[str, str, str]:
 
 
 def _described(metadata: dict[str, Any]) -> dict[str, str]:
-    names = metadata["names"]
+    """Where vectors were read, their names with the pairs behind each, and why their variant is recommended."""
+    names = [f"{name} ({count(metadata['pairs'][name], 'pair')})" for name in metadata["names"]]
+    why = metadata.get("recommended", "")
     more = ", …" if len(names) > NAMES_SHOWN else ""
     return {
         "layer": metadata["layer"],
         "names": f"{count(len(names), 'vector')}: {', '.join(names[:NAMES_SHOWN])}{more}",
+        "why": f"Recommended is {metadata['variant']}: it {why}" if why else "",
     }
 
 

@@ -34,7 +34,8 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     metrics = metrics[metrics["variant"] != RECOMMENDED]
     real = metrics[(metrics["variant"] != "") & (metrics["control"] == "")]
     ways = {
-        name: json.loads(params)["orientation"] for name, params in zip(real["variant"], real["params"], strict=True)
+        name: json.loads(params).get("orientation", "given")
+        for name, params in zip(real["variant"], real["params"], strict=True)
     }
     table = assemble(metrics, METRICS, PUBLISHED)
     table = table.assign(orientation=table["variant"].map(ways).astype("string"))
