@@ -20,7 +20,7 @@ def train_slice(names):
                 variant=name,
                 kind=one.kind,
                 settings=one.dumps,
-                candidate=name in STUDY.candidates_on(w.lm, w.dataset, int(w.codes)),
+                candidate=name in STUDY.compared_on(w.lm, w.dataset, int(w.codes)),
             )
             for name, one in named(names, w).items()
         ],

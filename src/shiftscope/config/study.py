@@ -146,6 +146,11 @@ class Study(Strict):
                 found.setdefault(self.variants[name].kind, name)
         return list(found.values())
 
+    def compared_on(self, lm: str, dataset: str, codes: int) -> list[str]:
+        """The candidates whose held-out gain is measured: none where there is no other to compare it with."""
+        found = self.candidates_on(lm, dataset, codes)
+        return found if len(found) > 1 else []
+
     def _is_special(self, variant: str) -> bool:
         """Whether it is there for some tables alone, or its settings are numbers of pairs."""
         entry = self.variants[variant]
