@@ -31,11 +31,11 @@ def script(name: str, **options: object) -> float:
 def train(folder: Path, settings: list[dict], seeds: list[int]) -> float:
     """Train settings × seeds in one process; wall time in seconds."""
     params = {
-        "lm": "synthetic", "dataset": "synth_10_7", "codes": 10, "variant": "ssae", "kind": "ssae",
-        "settings": settings, "seeds": seeds,
+        "lm": "synthetic", "dataset": "synth_10_7", "codes": 10, "seeds": seeds,
+        "variants": [{"variant": "ssae", "kind": "ssae", "settings": settings}],
     }  # fmt: skip
     files = {"embeddings": folder / "embeddings.safetensors", "manifest": folder / "manifest.json"}
-    files |= {"weights": folder / "weights.safetensors", "sidecar": folder / "weights.json"}
+    files |= {"weights": folder / "weights.safetensors", "sidecars": folder / "weights.json"}
     return script("train.py", **files, params=json.dumps(params))
 
 

@@ -123,6 +123,11 @@ def main_models(lm, dataset, variants, pattern):
     return [file for variant in variants for file in models_of(lm, dataset, codes, variant, pattern)]
 
 
+def memory_for(w, input):
+    """1.5 GB for Python, PyTorch and replicas, and two and a half times the embeddings: both texts' and the shifts."""
+    return 1500 + 5 * int(input.size_mb) // 2
+
+
 def classes_of(variants):
     """The modules of the classes of some variants."""
     return [kinds.module_of("variants", kind) for kind in sorted({STUDY.variants[name].kind for name in variants})]

@@ -17,7 +17,7 @@ rule evaluate:
         benchmark_of("evaluate", "{lm}/{dataset}")
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_for,
     message:
         "settings and metrics of {wildcards.dataset} on {wildcards.lm}"
     shell:
@@ -67,7 +67,7 @@ rule evaluate_transfer:
         benchmark_of("evaluate_transfer", "{lm}")
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_for,
     params:
         slice=lambda w: json_of(transfers=STUDY.transfers(w.lm)),
     message:

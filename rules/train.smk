@@ -69,7 +69,7 @@ for name, names, places in jobs_of_training():
             **places,
         threads: 1  # results are equal to the bit, whatever else is in the block, on one thread
         resources:
-            mem_mb=2000,
+            mem_mb=memory_for,
         params:
             slice=train_slice(names),
         message:

@@ -31,7 +31,7 @@ for lm, dataset in STUDY.needed_by("layers"):
             benchmark_of("export_vectors", f"{lm}/{dataset}")
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory_for,
         params:
             slice=vectors_slice,
         message:

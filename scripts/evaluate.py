@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shiftscope.evaluation.base import read_trained
+from shiftscope.evaluation.base import read_trained, worlds
 from shiftscope.evaluation.parts import write_part
 from shiftscope.evaluation.recommendation import recommend, recommended_rows
 from shiftscope.evaluation.selection import chosen, selections, write_selections
@@ -16,12 +16,18 @@ def main(
 ) -> None:
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
-    found = selections(data, trained)
-    trained = chosen(trained, found)
-    best = recommend(data, trained)
-    rows = evaluate(data, trained)
-    write_part(part, rows + recommended_rows(rows, best))
-    write_selections(selection, found, [one.reasons for one in best])
+    rows, choices, best = [], [], []
+    for names, world, models in worlds(data, trained):
+        found = selections(world, models)
+        models = chosen(models, found)
+        recommended = recommend(world, models)
+        measured = evaluate(world, models)
+        measured += recommended_rows(measured, recommended)
+        rows += [row | {"dataset": name, "eval_dataset": name} for name in names for row in measured]
+        choices += [one | {"dataset": name} for name in names for one in found]
+        best += [one.reasons | {"dataset": name} for name in names for one in recommended]
+    write_part(part, rows)
+    write_selections(selection, choices, best)
 
 
 if __name__ == "__main__":

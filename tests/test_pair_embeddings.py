@@ -11,6 +11,7 @@ from helpers.tiny_models import draw, embeddings_of
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_tensors, sha256_of, write_tensors
 from shiftscope.pair_embeddings import (
+    PairEmbeddings,
     TrainingPairs,
     components,
     first_pairs,
@@ -29,6 +30,7 @@ def test_labels_pass_through():
         "concept": ("int64", [[-1, 0, -1]]),
         "sign": ("int8", [[0, -1, 0]]),
         "text": ("int64", [[0, 1, 2], [3, 4, 5]]),
+        "back": ("bool", [False, True, False]),
         "truth.onehot": ("float32", [[[0, 0.5], [1, 0.5], [2, 0.5]]]),
     }
 
@@ -136,3 +138,18 @@ def test_no_training_pair_is_refused(tmp_path):
     write_tensors(embeddings, arrays | {"split": np.ones_like(arrays["split"])})
     with pytest.raises(ShiftScopeError, match="has no training pair: check the dataset's held-out fraction"):
         read_embeddings(embeddings, manifest)
+
+
+def test_held_out_pairs_can_be_read_as_they_were_given():
+    """A model with a bias is judged on pairs turned as those that it was trained on; random ones have no such way."""
+    rng = np.random.default_rng(0)
+    before, after = rng.normal(size=(2, 1, 6, 3)).astype(np.float32)
+    back = np.array([False, False, True, False, True, False])
+    split = np.array([0, 0, 1, 1, 1, 1], np.uint8)
+    parts = (before, after, split, np.arange(6), np.full((1, 6), -1), np.zeros((1, 6), np.int8))
+    given = PairEmbeddings(*parts, facts={"orientation": "given"}, back=back).sides_as_given(0, "test")
+    turned = np.where(back[2:, None], after[0, 2:], before[0, 2:])
+    assert np.array_equal(given[0], turned) and np.array_equal(sum(given), before[0, 2:] + after[0, 2:])
+    for facts, marks in (({"orientation": "random"}, back), ({"orientation": "given"}, None)):
+        asis = PairEmbeddings(*parts, facts=facts, back=marks).sides_as_given(0, "test")
+        assert np.array_equal(asis[0], before[0, 2:])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "odd")
+CHUNK = 4096
+"""pairs whose moment is summed at once"""
+ARRAYS = ("embedding_0", "embedding_1", "split", "group", "concept", "sign", "text", "back", "odd")
 """of every file of embeddings, beside its truths"""
 
 
@@ -38,6 +41,8 @@ class EmbeddingFacts(DatasetFacts):
     mapped_from: NotRequired[str]
     assumptions: NotRequired[dict[str, bool]]
     law: NotRequired[dict[str, Any]]
+    worlds: NotRequired[dict[str, int]]
+    """of a synthetic dataset of several laws: the first data seed of each"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class PairEmbeddings:
     """Embeddings of both texts of every pair, `[G, n, d]`, with split, group, concept, sign and truths of every pair.
 
     `text` `[2, n]` numbers the distinct texts: pairs with a number in common share that text; None: no two do. `odd`
-    `[G, n]` are the pairs that are left out of training (`shiftscope.odd_pairs`); None: none.
+    `[G, n]` are the pairs that are left out of training (`shiftscope.odd_pairs`), `back` `[n]` those that stand turned round
+    from how they were given; None: none.
     """
 
     embedding_0: np.ndarray
@@ -59,6 +65,7 @@ class PairEmbeddings:
     facts: EmbeddingFacts = field(default_factory=dict)
     text: np.ndarray | None = None
     odd: np.ndarray | None = None
+    back: np.ndarray | None = None
 
     @property
     def data_seeds(self) -> int:
@@ -70,9 +77,31 @@ class PairEmbeddings:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     def sides(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """z and z̃ of one split, `[n_split, d]` float32 each."""
+        """z and z̃ of one split, `[n_split, d]` float32 each; no copies where its rows stand together, as files have them."""
         rows = self.rows(split)
-        return self.embedding_0[data_seed, rows], self.embedding_1[data_seed, rows]
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+        some = slice(rows[0], rows[-1] + 1) if together else rows
+        return self.embedding_0[data_seed, some], self.embedding_1[data_seed, some]
+
+    def sides_as_given(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """z and z̃ of one split with each pair the way in which training saw such pairs, `[n_split, d]` float32 each.
+
+        Held-out pairs are turned at random, which a model with a bias was not trained for.
+        """
+        before, after = self.sides(data_seed, split)
+        if self.back is None or self.facts.get("orientation") != "given":
+            return before, after
+        back = self.back[self.rows(split)][:, None]
+        return np.where(back, after, before), np.where(back, before, after)
+
+    def of_data_seeds(self, first: int, last: int, dataset: str) -> PairEmbeddings:
+        """The data seeds from `first` up to but not `last`, as a dataset of their own, where they count from 0."""
+        some = slice(first, last)
+        return PairEmbeddings(
+            self.embedding_0[some], self.embedding_1[some], self.split, self.group, self.concept[some], self.sign[some],
+            {name: truth[some] for name, truth in self.truths.items()}, {**self.facts, "dataset": dataset},
+            self.text, None if self.odd is None else self.odd[some], self.back,
+        )  # fmt: skip
 
     def shifts(self, data_seed: int, split: str) -> np.ndarray:
         """δz of one split, `[n_split, d]` float32."""
@@ -142,8 +171,20 @@ class TrainingPairs:
 
     def some(self, rows: np.ndarray) -> TrainingPairs:
         """Those of the rows, numbers or bool `[n]`."""
-        parts = vars(self).items()
-        return TrainingPairs(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts})
+        parts = {one.name: getattr(self, one.name) for one in fields(self)}
+        return TrainingPairs(
+            **{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts.items()}
+        )
+
+    @cached_property
+    def moment(self) -> np.ndarray:
+        """The mean of δz δzᵀ `[d, d]` float64, computed once and in parts, so that nothing as large as `shifts` is written."""
+        d = self.shifts.shape[1]
+        total = np.zeros((d, d))
+        for start in range(0, len(self.shifts), CHUNK):
+            rows = self.shifts[start : start + CHUNK].astype(np.float64)
+            total += rows.T @ rows
+        return total / len(self.shifts)
 
 
 def components(texts: np.ndarray) -> np.ndarray:
@@ -204,7 +245,7 @@ def numbered(pairs: pyarrow.Table) -> np.ndarray:
 def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.ndarray]:
     """The columns that pass from the pairs to their embeddings unchanged, with the axis G = 1 where the format has it.
 
-    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `text` `[2, n]`, `truth.{name}` `[1, n, m]`.
+    `split` `[n]`, `group` `[n]`, `concept` and `sign` `[1, n]`, `text` `[2, n]`, `back` `[n]`, `truth.{name}` `[1, n, m]`.
 
     Raises:
         ShiftScopeError: a split has an unknown name, or a truth has another width than the manifest says.
@@ -219,6 +260,7 @@ def labels(pairs: pyarrow.Table, truths: dict[str, list[str]]) -> dict[str, np.n
         "concept": np.array([pairs["concept"].to_pylist()], np.int64),
         "sign": np.array([pairs["sign"].to_pylist()], np.int8),
         "text": numbered(pairs),
+        "back": np.array(pairs["back"].to_pylist(), bool),
     }
     for truth, columns in truths.items():
         values = pairs[f"truth.{truth}"].to_pylist()

@@ -6,7 +6,10 @@ SPLITS = ("train", "test", "single")
 """of pairs: for training, held out, and held out with one concept that changes; a split's number is its place here"""
 CONTROLS = {
     "untrained_lm": ("untrained", "the same pipeline on the same network with random weights"),
-    "ceiling": ("ceiling", "what is linearly readable from the embeddings of held-out pairs, whatever the method"),
+    "ceiling": (
+        "ceiling",
+        "what is linearly readable from held-out pairs, whatever the method, or from what a method makes of them first",
+    ),
     "permuted_labels": ("permuted", "the score after the labels were permuted"),
     "random_dictionary": ("random", "as many random directions in place of the decoder's"),
     "untrained_sae": ("untrained codes", "the same autoencoder before training"),

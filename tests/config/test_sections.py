@@ -69,7 +69,7 @@ def test_unknown_keys(path, expected):
         ("variants.ssae.lr", float("nan"), "variants.ssae.lr: nan is not allowed: Input should be a finite number"),
         ("variants.ssae.lr", float("inf"), "variants.ssae.lr: inf is not allowed: Input should be a finite number"),
         ("variants.ssae.lr", 0, "variants.ssae.lr: 0 is not allowed: Input should be greater than 0"),
-        ("variants.ssae.steps", 0, "variants.ssae.steps: 0 is not allowed: Input should be greater than or equal to 1"),
+        ("variants.ssae.steps", -1, "variants.ssae.steps: -1 is not allowed: Input should be greater than or equal to 0"),
         ("variants.ssae.steps", 1.5, "variants.ssae.steps: 1.5 is not allowed: it must be a whole number"),
         ("variants.ssae.grid", {"n_pairs": [9, None]}, "variants.ssae.grid.n_pairs: a curve over numbers of pairs is a variant of its own"),
         ("variants.curve", {"kind": "ssae", "grid": {"n_pairs": [9], "lr": [1]}, "shown_in": ["table_a6"]}, "nothing else in its grid"),

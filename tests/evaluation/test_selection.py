@@ -1,5 +1,7 @@
 """The choice of settings of everything that was trained on one dataset."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def model(setting: int, seed: int, spread: float) -> Model:
     """Seeds of a setting agree the more, the smaller the spread."""
     noise = np.random.default_rng([setting, seed]).normal(size=(K, D))
     directions = np.eye(D)[:K] + spread * noise
-    return Model(setting, 0, seed, linear_model(directions, directions), {})
+    return Model(setting, 0, seed, linear_model(directions, directions) | {"alive": np.ones(K, bool)}, {})
 
 
 def trained(settings: list[dict], variant: str = "mine", codes: int = K, spreads: tuple = (1.0, 0.01, 1.0)) -> Trained:
@@ -37,10 +39,10 @@ def trained(settings: list[dict], variant: str = "mine", codes: int = K, spreads
     return Trained(facts, Pca, models)
 
 
-def test_it_is_what_select_says_of_held_out_errors_and_sparsities(data):
+def test_it_is_what_select_says_of_errors_and_sparsities_on_training_pairs(data):
     one = trained([{"lr": 1}, {"lr": 2}, {"lr": 3}])
     (found,) = selections(data, [one])
-    sides = data.sides(0, "test")
+    sides = data.sides(0, "train")
     errors = [reconstruction_error(Pca, each.arrays, *sides) for each in one.models]
     sparsities = [l1(Pca.encode(each.arrays, sides[1] - sides[0])) for each in one.models]
     expected = select(one.models, errors, sparsities, 3)
@@ -74,3 +76,21 @@ def test_each_variant_and_code_size_has_its_own(data, tmp_path):
     by_key = {(one["variant"], one["codes"]): one["chosen"] for one in found}
     assert [one.chosen for one in chosen(several, found)] == [*by_key.values(), 0]
     assert len(set(by_key.values())) == 2
+
+
+class Rival(Pca):
+    """Chosen by the truth."""
+
+    chosen_by_truth = True
+
+
+def test_a_rival_is_chosen_by_the_truth_of_training_pairs(data):
+    shifts = data.embedding_1 - data.embedding_0
+    known = replace(data, truths={"shift": np.where((data.split == 0)[None, :, None], shifts[:, :, 4:], 0)})
+    away = [model(setting, seed, 0.01) for setting in (0, 1) for seed in range(4)]
+    directions = np.eye(D)[4:]
+    right = [Model(2, 0, seed, linear_model(directions, directions), {}) for seed in range(4)]
+    one = trained([{"lr": 1}, {"lr": 2}, {"lr": 3}])._replace(models=away + right)
+    found = [selections(where, [one._replace(variant=kind)])[0] for where in (known, data) for kind in (Rival, Pca)]
+    assert (found[0]["chosen"], found[0]["chosen_by"]) == (2, "truth")
+    assert {choice["chosen_by"] for choice in found[1:]} == {"udr"}  # of whose truth is not known, too

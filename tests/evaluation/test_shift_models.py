@@ -9,19 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.tiny_models import draw, script, slice_of
 
-from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Trained
+from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Trained, random_directions
 from shiftscope.evaluation.parts import SCHEMA, read_parts, write_part
 from shiftscope.evaluation.selection import chosen
 from shiftscope.evaluation.shift_models import evaluate, model_rows
 from shiftscope.evaluation.steering import MIN_PAIRS, steering_rows
 from shiftscope.files import read_json, read_tensors
 from shiftscope.kinds import load
-from shiftscope.metrics.correlation import linear_r2, mcc, mcc_of_directions
+from shiftscope.metrics.correlation import linear_r2, mcc, mcc_of_directions, readability
 from shiftscope.metrics.sparsity import reconstruction_error
 from shiftscope.models import read_facts, read_models
 from shiftscope.pair_embeddings import read_embeddings
 from shiftscope.variants.ssae import Ssae
-from shiftscope.variants.ssae_paper import SsaePaper
+from shiftscope.variants.ssae_paper import SsaePaper, layer_norm
 
 LAW = {
     "n_varying": 3, "max_changed": 2, "n_train": 300, "n_test": 120, "n_single": 60, "data_seeds": 2,
@@ -114,7 +114,7 @@ def test_controls_stand_beside_every_score(rows):
         for control, seeds in (("no_steering", 1), ("random_dictionary", RANDOM_DICTIONARIES)):
             assert len(mine[mine["control"] == control]) == seeds * 2 * 3
     scores = rows[rows["metric"] == "mcc_truth"]
-    assert len(scores[scores["control"] == "ceiling"]) == 2
+    assert len(scores[(scores["control"] == "ceiling") & (scores["variant"] == "")]) == 2
     assert len(scores[scores["control"] == "random_dictionary"]) == RANDOM_DICTIONARIES * 2
     agreement = rows[(rows["metric"] == "mcc_seeds_decoder") & (rows["control"] == "random_dictionary")]
     assert len(agreement) == 2 * RANDOM_DICTIONARIES * (RANDOM_DICTIONARIES - 1) // 2
@@ -122,7 +122,19 @@ def test_controls_stand_beside_every_score(rows):
     chance = scores[scores["control"] == "permuted_labels"]
     assert (chance.groupby("variant").size() == [2, 2, 6, 4]).all()  # each model of the chosen setting
     assert chance["value"].max() < 0.3 < scores[scores["control"] == "ceiling"]["value"].min()
-    assert (rows[~rows["control"].isin(["", "permuted_labels"])]["variant"] == "").all()
+    assert (rows[~rows["control"].isin(["", "permuted_labels", "ceiling"])]["variant"] == "").all()
+
+
+def test_a_variant_that_reads_layer_normed_shifts_has_a_ceiling_of_its_own(rows, data):
+    ceilings = rows[(rows["control"] == "ceiling") & (rows["metric"] == "mcc_truth")]
+    assert set(ceilings["variant"]) == {"", "ssae_paper"}
+    for data_seed in range(2):
+        truth = (data.truths["shift"][data_seed, data.rows(split)] for split in ("train", "test"))
+        shifts = (layer_norm(data.shifts(data_seed, split)) for split in ("train", "test"))
+        where = {"variant": "ssae_paper", "data_seed": data_seed, "seed": None}
+        expected = readability(next(shifts), next(truth), next(shifts), next(truth))
+        assert value(ceilings, **where) == pytest.approx(expected, abs=1e-3)
+        assert expected < value(ceilings, variant="", data_seed=data_seed) - 0.02
 
 
 def test_values_are_those_of_the_metrics(rows, data, trained):
@@ -204,10 +216,16 @@ def test_a_concept_with_too_few_single_pairs_is_not_scored(data):
     assert {row["concept"] for row in steering_rows(fewer, 0, directions)} == {"concept_0", "concept_2"}
 
 
-def test_one_group_of_single_pairs_gives_no_heldout_score(data):
+def test_one_group_of_single_pairs_gives_directions_no_score(data):
     together = dataclasses.replace(data, group=np.zeros_like(data.group))
-    found = {row["metric"] for row in steering_rows(together, 0, np.eye(16)[:3])}
-    assert found == {"cosine_published", "cosine_published_sd"}
+    assert list(steering_rows(together, 0, np.eye(16)[:3])) == []
+    assert list(steering_rows(together, 0, None))
+
+
+def test_steering_does_not_depend_on_the_signs_of_directions(data):
+    directions = random_directions(3, 0, 0, 16)
+    turned = [list(steering_rows(data, 0, directions * np.array(signs)[:, None])) for signs in ((1, 1, 1), (-1, 1, -1))]
+    assert turned[0] == turned[1]
 
 
 def checked(tmp_path, data, trained):

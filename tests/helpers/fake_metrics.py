@@ -125,9 +125,9 @@ def _steering(draw, dataset, codes, variant, level, seeds):
 
 GRID = {
     (lr, level): (0.9 + 0.01 * place, 0.5 + 0.05 * place)
-    for place, (lr, level) in enumerate((lr, level) for lr in (0.005, 0.01) for level in (0.05, 0.1, 0.2))
+    for place, (lr, level) in enumerate((lr, level) for lr in (0.005, 0.01) for level in (0.4, 0.5, 0.6))
 }
-BEST = (0.01, 0.2)
+BEST = (0.01, 0.6)
 
 
 def grid_rows(scores, chosen, dataset="binary_2_2", variant="ssae_paper_grid", codes=2, rival=0.4, **other):

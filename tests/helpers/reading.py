@@ -44,6 +44,7 @@ def table(texts_0, texts_1):
             "group": pa.array([row // 2 for row in range(n)], pa.int64()),
             "concept": pa.array([row % 2 - 1 for row in range(n)], pa.int64()),
             "sign": pa.array([-(row % 2) for row in range(n)], pa.int8()),
+            "back": pa.array([row % 2 == 1 for row in range(n)], pa.bool_()),
             "truth.onehot": pa.array([[row, 0.5] for row in range(n)], pa.list_(pa.float32())),
         }
     )

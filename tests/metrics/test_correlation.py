@@ -12,6 +12,7 @@ from shiftscope.metrics.correlation import (
     linear_r2,
     mcc,
     mcc_of_directions,
+    mcc_two_codes,
     mcc_up_to_reference,
     readability,
     readout,
@@ -181,6 +182,39 @@ def test_permuted_labels_are_near_chance():
     assert mcc(truth, truth) == pytest.approx(1)
     # matched maxima of 100 correlations with standard deviation 1/√2000 = .022: above 0, far below .1
     assert 0.01 < mcc(truth, rng.permutation(truth)) < 0.1
+
+
+def test_a_concept_spread_over_two_codes_of_one_sign_is_whole_again():
+    truth = np.random.default_rng(0).normal(size=(400, 3))
+    codes = np.concatenate([np.maximum(truth, 0), 3 * np.maximum(-truth, 0)], axis=1)[:, [4, 0, 2, 5, 1, 3]]
+    assert mcc(codes, truth) < 0.9
+    assert mcc_two_codes(codes, truth) == pytest.approx(1)
+
+
+@FEW
+@given(random_states, st.integers(1, 8), st.integers(1, 4))
+def test_two_codes_are_never_below_one_and_are_their_multiple_correlation(rng, n_codes, concepts):
+    codes, truth = rng.normal(size=(40, n_codes)), rng.normal(size=(40, concepts))
+    found = mcc_two_codes(codes, truth)
+    assert mcc(codes, truth) - 1e-12 <= found <= 1
+    if n_codes <= concepts:  # none is left
+        assert found == pytest.approx(mcc(codes, truth))
+    if concepts == 1 and n_codes > 1:
+        first = np.argmax(np.abs(signed_correlation(codes, truth)[:, 0]))
+        pairs = [np.column_stack([codes[:, first], codes[:, j], np.ones(40)]) for j in range(n_codes) if j != first]
+        fits = [pair @ np.linalg.lstsq(pair, truth[:, 0], rcond=None)[0] for pair in pairs]
+        assert found == pytest.approx(max(np.corrcoef(fit, truth[:, 0])[0, 1] for fit in fits))
+
+
+def test_a_second_code_serves_one_concept_and_copies_and_constants_none():
+    truth = np.random.default_rng(1).normal(size=(300, 2))
+    both = truth + truth[:, ::-1]
+    assert mcc_two_codes(both, truth) == pytest.approx(mcc(both, truth))
+    padded = np.column_stack([truth[:, 0] + 0.3 * truth[:, 1], truth[:, 1], truth[:, 1], np.ones(300)])
+    assert mcc_two_codes(padded[:, [0, 1, 3]], truth) == pytest.approx(mcc(padded, truth))
+    assert mcc_two_codes(padded, truth) == pytest.approx(
+        1
+    )  # of the copies one is matched, the other may mend the first
 
 
 # --- up to a reference value

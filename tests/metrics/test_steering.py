@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shiftscope.metrics.steering import cosine_heldout, cosine_published, fit_direction, halves, no_steering
+from shiftscope.metrics.steering import cosine_heldout, cosine_published, fit_direction, halves, no_steering, turned
 
 FEW = settings(max_examples=30, deadline=None)
 random_states = st.integers(0, 2**32 - 1).map(np.random.default_rng)
@@ -48,6 +48,24 @@ def test_published_score_takes_each_pairs_own_best_direction():
     directions = np.array([[0, 1.0, 0], [0, 0, 1.0]])
     assert cosine_published(source, target, directions).mean == pytest.approx(1)
     assert cosine_published(source, target, directions[:1]).mean == pytest.approx((1 + 0.5) / 2)
+
+
+@FEW
+@given(random_states)
+def test_a_direction_is_turned_along_the_mean_shift(rng):
+    source, target, directions = example(rng)
+    found = turned(source, target, directions)
+    assert ((target - source) @ found.T).mean(0).min() >= 0
+    assert (np.abs(found) == np.abs(directions)).all()
+    assert (turned(source, target, -directions) == found).all()
+
+
+def test_the_sign_of_one_direction_decides_the_published_score():
+    source = np.array([[1.0, 0, 0], [1.0, 0.1, 0]])
+    target = source + np.array([0, 2.0, 0])
+    wrong, right = (cosine_published(source, target, np.array([[0, sign, 0.0]])).mean for sign in (-1, 1))
+    assert wrong < 0 < 0.9 < right
+    assert cosine_published(source, target, turned(source, target, np.array([[0, -1.0, 0]]))).mean == right
 
 
 def test_bias_enters_with_unit_norm_and_a_zero_bias_not_at_all():

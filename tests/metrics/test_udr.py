@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shiftscope.metrics.correlation import mcc_of_directions
-from shiftscope.metrics.udr import Agreement, agreements, medoid, select, standard_error
+from shiftscope.metrics.udr import Agreement, agreements, decent, medoid, select, standard_error
 from shiftscope.models import Model
 
 
@@ -23,7 +23,7 @@ def models(noise, seeds=4, data_seeds=1, rng=None):
             truth = rng.normal(size=(3, 50))
             for seed in range(seeds):
                 decoder = unit((truth + level * rng.normal(size=truth.shape))[rng.permutation(3)])
-                found.append(Model(setting, data_seed, seed, {"decoder": decoder}, {}))
+                found.append(Model(setting, data_seed, seed, {"decoder": decoder, "alive": np.ones(3, bool)}, {}))
     return found
 
 
@@ -57,12 +57,32 @@ def test_the_setting_on_which_seeds_agree_is_chosen_though_another_reconstructs_
 
 def test_a_setting_that_does_not_reconstruct_is_not_eligible_however_well_seeds_agree():
     members = models([1.0, 0.0])
-    errors = [{0: 0.10, 1: 0.21}[model.setting] for model in members]  # 1.5 × .10 + .05 = .20
+    errors = [{0: 0.10, 1: 0.29}[model.setting] for model in members]  # .8 × .90 explained = .72
     found = select(members, errors, [0.5] * len(members), 2)
     assert (found.eligible, found.chosen) == ([True, False], 0)
     assert found.udr[1] == pytest.approx(1)
-    errors = [{0: 0.10, 1: 0.199}[model.setting] for model in members]
+    errors = [{0: 0.10, 1: 0.279}[model.setting] for model in members]
     assert select(members, errors, [0.5] * len(members), 2).chosen == 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "live", "expected"),
+    [
+        ([0.70, 0.75, 0.77], [2, 2, 2], [True, True, False]),  # where little can be explained, little may be lost
+        ([0.001, 0.19, 0.21], [2, 2, 2], [True, True, False]),  # and a tiny error is no reason to refuse a small one
+        ([0.30, 0.31, 0.32], [5, 4, 3.9], [True, True, False]),  # codes died
+        ([1.02, 1.00, 1.01], [1, 1, 1], [False, False, False]),  # nothing is explained
+    ],
+)
+def test_what_is_decent_is_a_share_of_what_the_best_setting_explains_and_keeps_alive(errors, live, expected):
+    assert decent(errors, live) == expected
+
+
+def test_if_all_settings_are_dead_the_least_bad_is_chosen():
+    members = models([0.0, 1.0])
+    errors = [{0: 1.04, 1: 1.01}[model.setting] for model in members]
+    found = select(members, errors, [0.1] * len(members), 2)
+    assert (found.eligible, found.chosen) == ([False, False], 1)
 
 
 def test_reconstruction_is_the_mean_over_models():
@@ -80,7 +100,10 @@ def test_equal_agreement_and_sparsity_go_to_the_smaller_error_then_to_the_first_
 def test_agreement_within_a_standard_error_goes_to_the_sparser_codes():
     same, rng = models([0.8]), np.random.default_rng(1)
     other = [unit(model.arrays["decoder"] + 0.002 * rng.normal(size=(3, 50))) for model in same]
-    members = same + [Model(1, 0, seed, {"decoder": decoder}, {}) for seed, decoder in enumerate(other)]
+    members = same + [
+        model._replace(setting=1, arrays=model.arrays | {"decoder": decoder})
+        for model, decoder in zip(same, other, strict=True)
+    ]
     near = select(members, [0.02] * 8, [0.5] * 4 + [0.4] * 4, 2)
     error = standard_error([pair for pair in agreements(members) if pair.setting == int(np.argmax(near.udr))])
     assert 0 < abs(near.udr[0] - near.udr[1]) < error

@@ -52,6 +52,7 @@ def test_files_hold_what_the_formats_page_says(kind, tmp_path):
     table, facts = pq.read_table(pairs), json.loads(manifest.read_text(encoding="utf-8"))
     assert {name: str(table.schema.field(name).type) for name in table.column_names} == {
         "text_0": "string", "text_1": "string", "split": "string", "group": "int64", "concept": "int64", "sign": "int8",
+        "back": "bool",
         **{f"truth.{name}": "list<element: float>" for name in built.truths},
     }  # fmt: skip
     assert rejected.read_text() == "row,reason,text_0,text_1\n"

@@ -55,7 +55,7 @@ def test_one_group_cannot_be_split():
 def test_turning_a_pair_negates_every_truth():
     pair = Pair("a", "b", 7, {"x": {0: -1.0, 4: 1.0}, "y": {2: 0.5}})
     turned = pair.turned()
-    assert turned == Pair("b", "a", 7, {"x": {0: 1.0, 4: -1.0}, "y": {2: -0.5}})
+    assert turned == Pair("b", "a", 7, {"x": {0: 1.0, 4: -1.0}, "y": {2: -0.5}}, back=True)
     assert turned.turned() == pair
     assert (pair.single_change("y"), turned.single_change("y"), pair.single_change("x")) == ((2, 1), (2, -1), (-1, 0))
     assert in_named_direction([turned, pair], "y") == [pair, pair]

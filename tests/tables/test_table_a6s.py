@@ -7,13 +7,13 @@ from shiftscope.tables import verdicts
 
 
 def test_sensitivity_varies_one_hyperparameter_at_a_time(tmp_path):
-    rows = grid_rows(GRID, BEST) + grid_rows(GRID, (0.005, 0.05), "synth_3_2", lm="synthetic", layer="")
+    rows = grid_rows(GRID, BEST) + grid_rows(GRID, (0.005, 0.4), "synth_3_2", lm="synthetic", layer="")
     table = built("table_a6s", rows, tmp_path)
     binary = rows_where(table, metric="mcc_truth", dataset="binary_2_2")
     assert {tuple(point) for point in binary[["lr", "sparsity_level"]].to_numpy()} == {
-        (0.01, 0.05), (0.01, 0.1), (0.01, 0.2), (0.005, 0.2),
+        (0.01, 0.4), (0.01, 0.5), (0.01, 0.6), (0.005, 0.6),
     }  # fmt: skip
-    assert "ssae_paper_grid: lr .01, β .2 (chosen)" in set(binary["variant"])
+    assert "ssae_paper_grid: lr .01, β .6 (chosen)" in set(binary["variant"])
     assert set(table["dataset"]) == {"binary_2_2", "synth_3_2"}
     found = [verdict_on("table_a6s", table, "paper", lm) for lm in ("smollm2_135m", "synthetic")]
     assert [one.status for one in found] == [verdicts.HOLDS] * 2

@@ -1,5 +1,6 @@
 """Training as replicas: exact optima, equality to the bit in a block and after a kill, and identification."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -117,6 +118,23 @@ def test_a_block_equals_its_replicas_alone_to_the_bit(name, codes):
             assert equal(result, together[replica]), replica
     errors = {result.facts["reconstruction"] for replica, result in together.items() if replica.setting == 0}
     assert len(errors) == 6  # another seed or data set is another model
+
+
+@pytest.mark.parametrize("most", [1, 4 * 10 * 256, 7 * 10 * 256])
+def test_many_replicas_are_trained_a_few_at_a_time_with_the_same_result(most, monkeypatch):
+    def block():
+        settings = settings_of(Ssae, steps=20, n_init=2)
+        return trained(settings, BLOCK, random_pairs(10, 16), 10)
+
+    together, sizes = block(), []
+    run = constrained.Batch.run
+    monkeypatch.setattr(constrained, "MOST_CODES", most)
+    monkeypatch.setattr(
+        constrained.Batch, "run", lambda self, *given: sizes.append(len(self.members)) or run(self, *given)
+    )
+    assert all(itertools.starmap(equal, zip(together, block(), strict=True)))
+    most_members = max(1, most // (2 * 10 * 256))  # of two initialisations each
+    assert max(sizes) == most_members and sum(sizes) == len(BLOCK)
 
 
 def test_settings_of_different_shapes_train_side_by_side():

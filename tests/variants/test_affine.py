@@ -10,4 +10,4 @@ def own(cls):
 
 def test_a_variant_without_its_objective_says_only_what_differs():
     assert own(Affine) == {"candidate", "n_init", "loss", "recipe", "without_sparsity", "system"}
-    assert own(AffinePaper) == {"optimiser", "loss", "recipe", "without_sparsity", "system"}
+    assert own(AffinePaper) == {"export", "loss", "recipe", "without_sparsity", "system"}

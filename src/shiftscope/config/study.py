@@ -142,13 +142,14 @@ class Study(Strict):
         found: dict[str, str] = {}
         for name in self.variants_on(lm, dataset, codes):
             params = self.variants[name].params
-            if params.candidate and not params.n_pairs and params.orientation == "given" and not self._is_curve(name):
+            if params.candidate and not params.n_pairs and params.orientation == "given" and not self._is_special(name):
                 found.setdefault(self.variants[name].kind, name)
         return list(found.values())
 
-    def _is_curve(self, variant: str) -> bool:
-        """Whether its settings are numbers of pairs."""
-        return any(setting.n_pairs for setting in self.variants[variant].settings)
+    def _is_special(self, variant: str) -> bool:
+        """Whether it is there for some tables alone, or its settings are numbers of pairs."""
+        entry = self.variants[variant]
+        return bool(entry.shown_in) or any(setting.n_pairs for setting in entry.settings)
 
     def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
         """The variants trained on a dataset, those that share a job together, the one whose job it is first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,31 @@ def read_trained(weights: list[Path], sidecars: list[Path]) -> dict[str, list[Tr
         one = Trained(facts, kinds.load("variants", facts["kind"]), read_models(*zip(*files, strict=True)))
         trained.setdefault(facts["dataset"], []).append(one)
     return trained
+
+
+def worlds(data: PairEmbeddings, trained: list[Trained]) -> Iterator[tuple[list[str], PairEmbeddings, list[Trained]]]:
+    """The worlds of a synthetic dataset, each as a dataset of its own with what was trained on it; any other as it is.
+
+    So settings are chosen for every world by itself, and every world has rows of its own: under the first of the names
+    that come with it. A world that stands on several axes has several names.
+    """
+    named = data.facts.get("worlds")
+    if not named:
+        yield [data.facts["dataset"]], data, trained
+        return
+    names: dict[int, list[str]] = {}
+    for name, first in named.items():
+        names.setdefault(first, []).append(f"{data.facts['dataset']}, {name}")
+    draws = data.data_seeds // len(names)
+    for first, datasets in names.items():
+        some = range(first, first + draws)
+        models = [_of_data_seeds(one, some, datasets[0]) for one in trained]
+        yield datasets, data.of_data_seeds(first, first + draws, datasets[0]), models
+
+
+def _of_data_seeds(one: Trained, some: range, dataset: str) -> Trained:
+    models = [model._replace(data_seed=model.data_seed - some.start) for model in one.models if model.data_seed in some]
+    return one._replace(facts={**one.facts, "dataset": dataset}, models=models)
 
 
 def common(data: PairEmbeddings, eval_dataset: str, split: str) -> Row:

@@ -32,6 +32,7 @@ class Candidate(TypedDict):
 class Recommendation(TypedDict):
     """What is recommended at one code size, and why (docs/file-formats.md)."""
 
+    dataset: str
     codes: int
     recommended: str
     why: str
@@ -65,7 +66,11 @@ def recommend(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Recommen
         candidates = {one.facts["variant"]: (one, _candidate(one)) for one in those.values()}
         name, why = _choice([facts for _, facts in candidates.values()])
         reasons = Recommendation(
-            codes=codes, recommended=name, why=why, candidates=[facts for _, facts in candidates.values()]
+            dataset=data.facts["dataset"],
+            codes=codes,
+            recommended=name,
+            why=why,
+            candidates=[facts for _, facts in candidates.values()],
         )
         found.append(Recommended(candidates[name][0], reasons))
     return found

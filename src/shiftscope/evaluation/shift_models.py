@@ -14,7 +14,7 @@ from shiftscope.metrics import correlation, sparsity
 from shiftscope.metrics.udr import UDR, UDR_CODES, agreements
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.variants.base import codes_of
+from shiftscope.variants.base import Variant, codes_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,12 @@ def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
     for one in trained:
         rows += [base | row for row in model_rows(data, one)]
         rows += [base | row for row in agreement_rows(data, one)]
+    if any(one.variant.reads == "embeddings" for one in trained):
+        rows += [base | row for row in two_code_rows(data, trained)]
     if not facts["untrained_of"]:  # a row has one control: those of the untrained twin's embeddings are not told apart
         for codes in sorted({one.n_codes for one in trained}):
             rows += [base | row | {"codes": codes} for row in control_rows(data, codes)]
+        rows += [base | row for one in trained for row in ceiling_rows(data, one)]
     return rows
 
 
@@ -42,7 +45,7 @@ def model_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
         row = described(one, model)
         sides = data.sides(model.data_seed, "test")
         codes = codes_of(one.variant, model.arrays, *sides)
-        error = sparsity.reconstruction_error(one.variant, model.arrays, *sides)
+        error = sparsity.reconstruction_error(one.variant, model.arrays, *data.sides_as_given(model.data_seed, "test"))
         yield row | {"metric": sparsity.RECONSTRUCTION.name, "value": error}
         yield row | {"metric": sparsity.L0.name, "value": sparsity.l0(codes)}
         yield row | {"metric": sparsity.L1.name, "value": sparsity.l1(codes)}
@@ -79,6 +82,31 @@ def truth_rows(data: PairEmbeddings, one: Trained, model: Model, row: Row, codes
             known = codes_of(one.variant, model.arrays, *data.sides(model.data_seed, "train"))
             value = correlation.linear_r2(known, true_training, codes, true_test)
             yield row | {"metric": correlation.LINEAR_R2.name, "value": value}
+
+
+def two_code_rows(data: PairEmbeddings, trained: list[Trained]) -> Iterator[Row]:
+    """MCC with the primary truth by up to two codes a concept, with its chance levels, of the selected settings.
+
+    Codes of embeddings have one sign, so beside them every variant gets this score, and random directions do.
+    """
+    if not data.truths or data.facts["untrained_of"]:
+        return
+    true = [truth[data.rows("test")] for truth in next(iter(data.truths.values()))]
+    true = [shift[:, correlation.varying(shift)] for shift in true]
+    name = {"metric": correlation.MCC_TWO_CODES.name}
+    for one in trained:
+        for model in (model for model in one.models if model.setting == one.chosen):
+            row, shift = described(one, model) | name, true[model.data_seed]
+            codes = codes_of(one.variant, model.arrays, *data.sides(model.data_seed, "test"))
+            shuffled = np.random.default_rng([model.seed, model.data_seed]).permutation(shift)
+            yield row | {"value": correlation.mcc_two_codes(codes, shift)}
+            yield row | {"value": correlation.mcc_two_codes(codes, shuffled), "control": "permuted_labels"}
+    for codes in sorted({one.n_codes for one in trained}):
+        for data_seed, seed in itertools.product(range(data.data_seeds), range(RANDOM_DICTIONARIES)):
+            directions = random_directions(codes, seed, data_seed, data.embedding_0.shape[2])
+            value = correlation.mcc_two_codes(data.shifts(data_seed, "test") @ directions.T, true[data_seed])
+            control = {"control": "random_dictionary", "data_seed": data_seed, "seed": seed}
+            yield name | control | {"codes": codes, "value": value}
 
 
 def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
@@ -141,6 +169,20 @@ def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
             yield pair | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": value}
             codes = (data.shifts(data_seed, "test") @ directions.T for directions in (left, right))
             yield from (pair | found for found in reference_rows(data, data_seed, *codes))
+
+
+def ceiling_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
+    """The ceiling of MCC of a variant that reads something else than shifts: what is linearly readable from that.
+
+    It stands for all seeds of the chosen setting, since what is read is the same for all.
+    """
+    if one.variant.target is Variant.target:
+        return
+    for model in {model.data_seed: model for model in one.models if model.setting == one.chosen}.values():
+        shifts = [one.variant.target(model.arrays, data.shifts(model.data_seed, split)) for split in ("train", "test")]
+        row = described(one, model) | {"seed": None, "control": "ceiling"}
+        for metric, known, true in truths(data, model.data_seed):
+            yield row | {"metric": metric, "value": correlation.readability(shifts[0], known, shifts[1], true)}
 
 
 def random_rows(data: PairEmbeddings, data_seed: int, directions: np.ndarray) -> Iterator[Row]:

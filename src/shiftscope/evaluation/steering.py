@@ -28,7 +28,10 @@ STEERING = (
 def steering_rows(
     data: PairEmbeddings, data_seed: int, directions: np.ndarray | None, bias: np.ndarray | None = None
 ) -> Iterator[Row]:
-    """Both cosine scores of every concept with enough single-concept pairs; without directions those of no steering."""
+    """Both cosine scores of every concept with enough single-concept pairs; without directions those of no steering.
+
+    Pairs of one group cannot be halved, so nothing can be fixed on them, and directions have no score.
+    """
     single = data.rows("single")
     for index, concept in enumerate(data.facts["concepts"]):
         rows = single[data.concept[data_seed, single] == index]
@@ -40,11 +43,12 @@ def steering_rows(
         if directions is None:
             published = steering.no_steering(source, target)
             heldout = steering.no_steering(source[~fit], target[~fit])
-        elif len(directions) == 0:
+        elif len(directions) == 0 or not fit.any():
             continue
         else:
-            published = steering.cosine_published(source, target, directions, bias)
-            heldout = steering.cosine_heldout(source, target, fit, directions) if fit.any() else None
+            signed = steering.turned(source[fit], target[fit], directions)
+            published = steering.cosine_published(source, target, signed, bias)
+            heldout = steering.cosine_heldout(source, target, fit, signed)
         yield from score_rows(row, published, heldout)
 
 
@@ -137,13 +141,12 @@ def _single(data: PairEmbeddings, concept: str) -> np.ndarray:
 
 def _scored(row: Row, fitted: tuple, scored: tuple, directions: np.ndarray, bias: np.ndarray | None) -> Iterator[Row]:
     best = steering.fit_direction(*fitted, directions)
-    published = steering.cosine_published(*scored, directions, bias)
+    published = steering.cosine_published(*scored, steering.turned(*fitted, directions), bias)
     yield from score_rows(row, published, steering.cosine_moved(*scored, best, directions))
 
 
-def score_rows(row: Row, published: steering.Score, heldout: steering.Score | None) -> Iterator[Row]:
+def score_rows(row: Row, published: steering.Score, heldout: steering.Score) -> Iterator[Row]:
     """Both cosine scores, each with its spread over pairs."""
     for (metric, spread), score in zip(STEERING, (published, heldout), strict=True):
-        if score is not None:
-            yield row | {"metric": metric, "value": score.mean}
-            yield row | {"metric": spread, "value": score.sd}
+        yield row | {"metric": metric, "value": score.mean}
+        yield row | {"metric": spread, "value": score.sd}

@@ -8,7 +8,7 @@ from shiftscope.metrics.base import Metric
 from shiftscope.variants.base import Arrays, Variant, codes_of, decode
 
 RECONSTRUCTION = Metric(
-    "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs.",
+    "reconstruction", "error", "Relative squared error of the reconstruction of held-out pairs, turned as training pairs are.",
     "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 L0 = Metric("l0", "l0", "Codes above 1 % of their sample's norm, mean over held-out pairs.", "seed")
@@ -20,10 +20,10 @@ VIOLATION = Metric(
 
 
 def reconstruction_error(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> float:
-    """‖x - x̂‖² / ‖x‖² over the shifts of all pairs `[n, d]`, x being what the variant reconstructs (its `target`)."""
-    goal = variant.target(arrays, after - before)
-    output = decode(arrays, codes_of(variant, arrays, before, after))
-    return float(np.square(goal - output, dtype=np.float64).sum() / np.square(goal, dtype=np.float64).sum())
+    """‖δz - δ̂z‖² / ‖δz‖² over the shifts of all pairs `[n, d]`."""
+    shifts = after - before
+    output = variant.restored(arrays, decode(arrays, codes_of(variant, arrays, before, after)), shifts)
+    return float(np.square(shifts - output, dtype=np.float64).sum() / np.square(shifts, dtype=np.float64).sum())
 
 
 def l0(codes: np.ndarray) -> float:

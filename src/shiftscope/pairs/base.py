@@ -110,11 +110,13 @@ class Pair:
     text_1: str
     group: int
     shifts: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    back: bool = False
+    """whether it stands turned round: its first text came after its second"""
 
     def turned(self) -> Pair:
         """The same pair read from its other end."""
         shifts = {name: {column: -value for column, value in shift.items()} for name, shift in self.shifts.items()}
-        return replace(self, text_0=self.text_1, text_1=self.text_0, shifts=shifts)
+        return replace(self, text_0=self.text_1, text_1=self.text_0, shifts=shifts, back=not self.back)
 
     def single_change(self, steering: str | None) -> tuple[int, int]:
         """`(concept, sign)` of the one concept that changes under the truth `steering`; `(-1, 0)` if not exactly one."""
@@ -230,6 +232,7 @@ def _write_table(built: Pairs, rows: list[tuple[str, Pair]], path: Path) -> None
         "group": pa.array([pair.group for pair in pairs], pa.int64()),
         "concept": pa.array([concept for concept, _ in changes], pa.int64()),
         "sign": pa.array([sign for _, sign in changes], pa.int8()),
+        "back": pa.array([pair.back for pair in pairs], pa.bool_()),
     }
     for name, names in built.truths.items():
         matrix = truth_matrix(pairs, name, len(names))

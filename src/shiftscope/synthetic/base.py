@@ -53,13 +53,18 @@ class Law(Kind):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        numbers = 2 * self.data_seeds * (self.n_train + self.n_test + self.n_single) * self.d_model
+        worlds = len(distinct(self))
+        numbers = 2 * worlds * self.data_seeds * (self.n_train + self.n_test + self.n_single) * self.d_model
         if numbers > MOST_NUMBERS:
             raise ValueError(
-                f"its embeddings would be {numbers:,} numbers (2 texts × data_seeds × pairs × d_model), and may be at most "
-                f"{MOST_NUMBERS:,}: take fewer pairs, dimensions or data_seeds"
+                f"its embeddings would be {numbers:,} numbers (2 texts × worlds × data_seeds × pairs × d_model), and may be "
+                f"at most {MOST_NUMBERS:,}: take fewer pairs, dimensions, data_seeds or worlds"
             )
         return self
+
+    def worlds(self) -> dict[str, Self]:
+        """Laws that are drawn into one file, to be trained in one job, by name; none: only the law itself."""
+        return {}
 
     @abstractmethod
     def sample(self, data_seed: int) -> Sample:
@@ -68,6 +73,15 @@ class Law(Kind):
     @abstractmethod
     def assumptions(self) -> Assumptions:
         """Which of the paper's assumptions it satisfies."""
+
+
+def distinct(law: Law) -> list[Law]:
+    """The laws of a file: a law's worlds, each once, or itself."""
+    found: list[Law] = []
+    for world in law.worlds().values():
+        if world not in found:
+            found.append(world)
+    return found or [law]
 
 
 class SyntheticSlice(Strict):
@@ -79,12 +93,13 @@ class SyntheticSlice(Strict):
 
 
 def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifest: Path) -> None:
-    """Draw all data seeds of a law and write them as embeddings of the language model `synthetic`."""
+    """Draw all data seeds of a law, or of each of its worlds, and write them as embeddings of the language model `synthetic`."""
     import numpy as np
 
     from shiftscope.odd_pairs import odd_pairs
 
-    samples = [law.sample(data_seed) for data_seed in range(law.data_seeds)]
+    laws = distinct(law)
+    samples = [one.sample(data_seed) for one in laws for data_seed in range(law.data_seeds)]
     shift = np.stack([sample.shift for sample in samples])
     alone = (shift != 0).sum(2) == 1
     counts = dict(zip(SPLITS, (law.n_train, law.n_test, law.n_single), strict=True))
@@ -97,6 +112,7 @@ def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifes
         "group": np.arange(shift.shape[1], dtype=np.int64),
         "concept": np.where(alone, (shift != 0).argmax(2), -1).astype(np.int64),
         "sign": np.where(alone, np.sign(shift.sum(2)), 0).astype(np.int8),
+        "back": np.zeros(shift.shape[1], bool),
         "text": np.arange(2 * shift.shape[1], dtype=np.int64).reshape(2, -1),  # no two pairs share a text
     }
     training = arrays["split"] == SPLITS.index("train")
@@ -110,4 +126,6 @@ def write_synthetic(law: Law, dataset: str, kind: str, embeddings: Path, manifes
         "assumptions": law.assumptions()._asdict(), "law": law.model_dump(mode="json"),
         "shape": list(arrays["embedding_0"].shape), "dtype": "float32", "odd": int(arrays["odd"][0].sum()),
     }  # fmt: skip
+    if law.worlds():
+        facts["worlds"] = {name: laws.index(world) * law.data_seeds for name, world in law.worlds().items()}
     write_embeddings(embeddings, manifest, arrays, facts, {})

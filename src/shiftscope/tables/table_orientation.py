@@ -14,6 +14,7 @@ from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.tables.numbers import count, span
 from shiftscope.tables.tidy import assemble
 from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, anywhere, of_metric, status, told
+from shiftscope.vocabulary import RECOMMENDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ EMPTY = "No variant was run both on pairs as they stand and with `orientation: r
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of the kinds that were run both ways, with a column `orientation`."""
-    real = metrics[metrics["variant"] != ""]
+    metrics = metrics[metrics["variant"] != RECOMMENDED]
+    real = metrics[(metrics["variant"] != "") & (metrics["control"] == "")]
     ways = {
         name: json.loads(params)["orientation"] for name, params in zip(real["variant"], real["params"], strict=True)
     }

@@ -1,11 +1,14 @@
-"""`affine_paper`: the autoencoder of `ssae_paper`, same architecture and preprocessing, without the constraint."""
+"""`affine_paper`: the autoencoder of `ssae_paper`, same preprocessing, optimiser and rates, without the constraint.
+
+The authors trained theirs by AdamW with a weight decay of 1e-5.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.variants.base import Loss, Tensors
-from shiftscope.variants.ssae_paper import SsaePaper
+from shiftscope.variants.base import Arrays, Loss, Tensors
+from shiftscope.variants.ssae_paper import Kept, SsaePaper
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 class AffinePaper(SsaePaper):
     """`ssae_paper` without its constraint."""
 
-    optimiser = "adam"
     recipe = ""
     without_sparsity = ""
     system = "affine"
@@ -23,3 +25,7 @@ class AffinePaper(SsaePaper):
         """Reconstruction error alone."""
         both = super().loss(weights, inputs, constants, progress)
         return Loss(both.reconstruction, None, both.reconstruction, both.sparsity)
+
+    def export(self, weights: Arrays, keep: Kept) -> Arrays:
+        """As that of `ssae_paper`, but for β, which is not in force."""
+        return {name: array for name, array in super().export(weights, keep).items() if name != "sparsity_level"}

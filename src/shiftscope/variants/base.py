@@ -58,6 +58,10 @@ class Variant(Kind):
     system: ClassVar[str] = ""
     """the system of the source whose numbers stand beside it"""
 
+    chosen_by_truth: ClassVar[bool] = False
+    """whether its setting is chosen by the true concepts of training pairs, where they are known, and not by UDR: an
+    advantage for a rival of ours"""
+
     n_pairs: int | None = Field(
         None, ge=2, description="the first so many training pairs in a random order; by default all"
     )
@@ -78,8 +82,13 @@ class Variant(Kind):
 
     @staticmethod
     def target(arrays: Arrays, shifts: np.ndarray) -> np.ndarray:
-        """What codes reconstruct: the shifts `[n, d]`, unless it makes something else of them first."""
+        """What codes are read from and reconstruct: the shifts `[n, d]`, unless it makes something else of them first."""
         return shifts
+
+    @staticmethod
+    def restored(arrays: Arrays, outputs: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        """Reconstructions of the `target` of shifts, `[n, d]`, as reconstructions of the shifts themselves."""
+        return outputs
 
 
 class ClosedForm(Variant):

@@ -126,7 +126,7 @@ class DictionaryLearning(ClosedForm):
         from shiftscope.variants._whitening import whiten
 
         generator = np.random.default_rng(seed)
-        white = whiten(pairs.shifts, n_codes, 0.0, n_codes)
+        white = whiten(pairs.shifts, n_codes, 0.0, n_codes, pairs.moment)
         inputs = white.inputs.astype(np.float64)
         rows = inputs[generator.permutation(len(inputs))[:ENCODER_ROWS]]
         first = np.linalg.svd(

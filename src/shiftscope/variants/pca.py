@@ -23,7 +23,7 @@ class Pca(ClosedForm):
         """
         import numpy as np
 
-        eigenvectors = np.linalg.eigh(pairs.shifts.T.astype(np.float64) @ pairs.shifts)[1][:, ::-1][:, :n_codes].T
+        eigenvectors = np.linalg.eigh(pairs.moment)[1][:, ::-1][:, :n_codes].T
         directions = np.zeros((n_codes, pairs.shifts.shape[1]))
         directions[: len(eigenvectors)] = eigenvectors * np.where(eigenvectors.sum(1) < 0, -1.0, 1.0)[:, None]
         return linear_model(directions, directions)

@@ -43,7 +43,7 @@ class Ssae(Constrained):
 
     shrinkage: float = Field(0.1, ge=0, description="λ of the whitening; 0 whitens exactly to rank k (noise-free data)")
     slack: float = Field(0.02, gt=0, lt=1, description="share of the reachable energy that may stay unexplained")
-    steps: int = Field(1200, ge=1, description="optimiser steps")
+    steps: int = Field(1200, ge=0, description="optimiser steps; 0 leaves it untrained")
     n_init: int = Field(8, ge=1, description="initialisations per seed, the best of which is kept; at most 32 / k")
     batch_size: int = Field(256, ge=1, description="pairs per step")
     lr: float = Field(0.02, gt=0, description="learning rate of weights; half of it for the multiplier")
@@ -65,7 +65,7 @@ class Ssae(Constrained):
         """Whitened shifts, and the error τ that is allowed on them."""
         from shiftscope.variants._whitening import residual_floor, whiten
 
-        whitening = whiten(pairs.shifts, n_codes, self.shrinkage, self.max_rank)
+        whitening = whiten(pairs.shifts, n_codes, self.shrinkage, self.max_rank, pairs.moment)
         floor = residual_floor(whitening.inputs, n_codes)
         return Prepared(whitening.inputs, {"tolerance": floor + self.slack * (1 - floor)}, whitening)
 

@@ -1,10 +1,12 @@
-"""`ssae_paper_repaired`: `ssae_paper` with three faults mended, nothing else changed.
+"""`ssae_paper_repaired`: `ssae_paper` with two faults mended, nothing else changed.
 
-The gradient parallel to decoder directions is removed before the optimiser steps, directions have unit norm after
-every step, and encoder bias, LayerNorm and BatchNorm, by which a code hides sparsity or loses linearity, are gone.
+The gradient parallel to decoder directions is removed before the optimiser steps, and encoder bias, LayerNorm and
+BatchNorm, by which a code hides sparsity or loses linearity, are gone.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,7 +19,6 @@ class SsaePaperRepaired(SsaePaper):
     recipe = ""  # neither as published nor ours
 
     layer_norm: bool = Field(False, description="LayerNorm of each shift")
-    batch_norm: bool = Field(False, description="BatchNorm of the code")
+    code_norm: Literal["batch", "layer", "none"] = Field("none", description="norm of the code, with a learned gain")
     encoder_bias: bool = Field(False, description="bias of the encoder")
-    unit_norm_every: int = Field(1, ge=1, description="steps between rescalings of decoder directions to unit norm")
     project_gradient: bool = Field(True, description="remove the gradient parallel to decoder directions")
