@@ -159,7 +159,7 @@ def posterior(
         prior = prior - np.logaddexp.reduce(prior)
         shifts, means = one.shifts @ whitener, one.states @ (directions @ whitener)
         joint = prior - np.square(means).sum((1, 2)) / 2
-        joint = joint + shifts.reshape(len(shifts), -1) @ means.reshape(len(means), -1).T
+        joint = joint + np.einsum("gtr,qtr->gq", shifts, means, optimize=True)
         top = joint.max(1, keepdims=True)
         share = np.exp(joint - top)
         total = share.sum(1)
