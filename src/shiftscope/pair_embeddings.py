@@ -165,6 +165,11 @@ class TrainingPairs:
     texts: np.ndarray | None = None
 
     @property
+    def after(self) -> np.ndarray:
+        """z̃ `[n, d]`, where `before` is known."""
+        return self.before + self.shifts
+
+    @property
     def component(self) -> np.ndarray:
         """A number `[n]` for the pairs that share texts, even through others: these are not independent."""
         return np.arange(len(self.shifts)) if self.texts is None else components(self.texts)

@@ -23,7 +23,8 @@ def data():
     generator = np.random.default_rng(0)
     sides = [generator.normal(size=(1, N, D)).astype(np.float32) for _ in range(2)]
     split = np.arange(N) % 2
-    return PairEmbeddings(*sides, split, np.arange(N), np.full((1, N), -1), np.zeros((1, N), np.int8))
+    labels = np.full((1, N), -1), np.zeros((1, N), np.int8)
+    return PairEmbeddings(*sides, split, np.arange(N), *labels, facts={"concepts": []})
 
 
 def model(setting: int, seed: int, spread: float) -> Model:
@@ -50,6 +51,19 @@ def test_it_is_what_select_says_of_errors_and_sparsities_on_training_pairs(data)
     assert {key: found[key] for key in ("lm", "dataset", "codes", "variant", "settings")} == {
         key: one.facts[key] for key in ("lm", "dataset", "codes", "variant", "settings")
     }
+
+
+def test_odd_pairs_have_no_say(data):
+    odd = np.zeros((1, N), bool)
+    odd[0, data.rows("train")[:3]] = True
+    long = data.embedding_1.copy()
+    long[odd] *= 1000
+    one = trained([{"lr": 1}, {"lr": 2}])
+    usual, among, without = (
+        selections(replace(data, embedding_1=after, odd=left_out), [one])[0]["reconstruction"]
+        for after, left_out in ((data.embedding_1, odd), (long, None), (long, odd))
+    )
+    assert without == usual != among
 
 
 def test_one_setting_and_numbers_of_pairs_are_no_choice(data):
@@ -89,7 +103,8 @@ def test_a_rival_is_chosen_by_the_truth_of_training_pairs(data):
     known = replace(data, truths={"shift": np.where((data.split == 0)[None, :, None], shifts[:, :, 4:], 0)})
     away = [model(setting, seed, 0.01) for setting in (0, 1) for seed in range(4)]
     directions = np.eye(D)[4:]
-    right = [Model(2, 0, seed, linear_model(directions, directions), {}) for seed in range(4)]
+    arrays = linear_model(directions, directions) | {"alive": np.ones(K, bool)}
+    right = [Model(2, 0, seed, arrays, {}) for seed in range(4)]
     one = trained([{"lr": 1}, {"lr": 2}, {"lr": 3}])._replace(models=away + right)
     found = [selections(where, [one._replace(variant=kind)])[0] for where in (known, data) for kind in (Rival, Pca)]
     assert (found[0]["chosen"], found[0]["chosen_by"]) == (2, "truth")

@@ -216,7 +216,7 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
 def _training_sides(data: PairEmbeddings) -> tuple[np.ndarray, np.ndarray]:
     """z and z̃ of the pairs that were trained on, `[n, d]` each."""
     pairs = training_pairs(data, 0)
-    return pairs.before, pairs.before + pairs.shifts
+    return pairs.before, pairs.after
 
 
 def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:
