@@ -23,8 +23,7 @@ def data():
     generator = np.random.default_rng(0)
     sides = [generator.normal(size=(1, N, D)).astype(np.float32) for _ in range(2)]
     split = np.arange(N) % 2
-    labels = np.full((1, N), -1), np.zeros((1, N), np.int8)
-    return PairEmbeddings(*sides, split, np.arange(N), *labels, facts={"concepts": []})
+    return PairEmbeddings(*sides, split, np.arange(N), np.full((1, N), -1), np.zeros((1, N), np.int8))
 
 
 def model(setting: int, seed: int, spread: float) -> Model:

@@ -19,7 +19,7 @@ from shiftscope.files import canonical_json, write_json
 from shiftscope.metrics.correlation import mcc_two_codes
 from shiftscope.metrics.sparsity import l1, reconstruction_error
 from shiftscope.metrics.udr import select
-from shiftscope.pair_embeddings import PairEmbeddings, training_pairs
+from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.variants.base import codes_of
 
 
@@ -52,10 +52,10 @@ def selections(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Selecti
 
 
 def _selection(data: PairEmbeddings, one: Trained) -> Selection:
-    known = [training_pairs(data, data_seed) for data_seed in range(data.data_seeds)]  # held-out pairs are for scores
+    known = [data.training_sides(data_seed) for data_seed in range(data.data_seeds)]  # held-out pairs are for scores
     errors, sparsities = [], []
     for model in one.models:
-        sides = known[model.data_seed].before, known[model.data_seed].after
+        sides = known[model.data_seed]
         errors.append(reconstruction_error(one.variant, model.arrays, *sides))
         sparsities.append(l1(codes_of(one.variant, model.arrays, *sides)))
     found = select(one.models, errors, sparsities, len(one.settings))
