@@ -85,6 +85,9 @@ def test_odd_pairs_are_not_trained_on_and_pairs_keep_their_texts():
     assert (found.shifts == data.embedding_1[1, left] - data.embedding_0[1, left]).all()
     assert (found.before == data.embedding_0[1, left]).all()
     assert (found.texts == text[:, left].T).all()
+    for side, whole in zip(data.training_sides(1), (data.embedding_0, data.embedding_1), strict=True):
+        assert (side == whole[1, left]).all()
+    assert all(np.shares_memory(*two) for two in zip(data.training_sides(0), data.sides(0, "train"), strict=True))
     assert len(training_pairs(data, 0).shifts) == 100
     assert len(data.shifts(1, "test")) == 300
     some = found.some(np.array([5, 2]))

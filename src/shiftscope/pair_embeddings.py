@@ -83,6 +83,17 @@ class PairEmbeddings:
         some = slice(rows[0], rows[-1] + 1) if together else rows
         return self.embedding_0[data_seed, some], self.embedding_1[data_seed, some]
 
+    def usual(self, data_seed: int) -> np.ndarray:
+        """Which training pairs are not odd, bool `[n_train]`."""
+        rows = self.rows("train")
+        return np.ones(len(rows), bool) if self.odd is None else ~self.odd[data_seed, rows]
+
+    def training_sides(self, data_seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """z and z̃ of the pairs that are trained on, which the odd are not; no copies where there are none."""
+        before, after = self.sides(data_seed, "train")
+        usual = self.usual(data_seed)
+        return (before, after) if usual.all() else (before[usual], after[usual])
+
     def sides_as_given(self, data_seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
         """z and z̃ of one split with each pair the way in which training saw such pairs, `[n_split, d]` float32 each.
 
@@ -232,7 +243,8 @@ def training_pairs(data: PairEmbeddings, data_seed: int) -> TrainingPairs:
         len(data.facts["concepts"]), data.sides(data_seed, "train")[0],
         None if data.text is None else data.text[:, rows].T,
     )  # fmt: skip
-    return pairs if data.odd is None or not data.odd.any() else pairs.some(~data.odd[data_seed, rows])
+    usual = data.usual(data_seed)
+    return pairs if usual.all() else pairs.some(usual)
 
 
 def numbered(pairs: pyarrow.Table) -> np.ndarray:

@@ -69,9 +69,10 @@ def test_worlds_of_a_file_are_evaluated_as_datasets_of_their_own(tmp_path, monke
     two = rows[(rows["metric"] == "mcc_two_codes") & (rows["dataset"] == "tiny, active 1")]
     assert two.groupby(["variant", "control"]).size().to_dict() == {
         ("", "random_dictionary"): 2 * RANDOM_DICTIONARIES, ("ssae", ""): 4, ("ssae", "permuted_labels"): 4,
+        ("recommended", ""): 4, ("recommended", "permuted_labels"): 4,
         ("l1_tied", ""): 4, ("l1_tied", "permuted_labels"): 4,
     }  # fmt: skip
-    chosen = {(one["dataset"], one["chosen_by"], one["chosen"]) for one in read_json(selection)}
+    chosen = {(one["dataset"], one["chosen_by"], one["chosen"]) for one in read_json(selection)["settings"]}
     assert chosen == {(f"tiny, {name}", "truth", 0) for name in law.worlds()}  # with l1 30 all codes die
 
 

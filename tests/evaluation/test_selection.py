@@ -52,6 +52,19 @@ def test_it_is_what_select_says_of_errors_and_sparsities_on_training_pairs(data)
     }
 
 
+def test_odd_pairs_have_no_say(data):
+    odd = np.zeros((1, N), bool)
+    odd[0, data.rows("train")[:3]] = True
+    long = data.embedding_1.copy()
+    long[odd] *= 1000
+    one = trained([{"lr": 1}, {"lr": 2}])
+    usual, among, without = (
+        selections(replace(data, embedding_1=after, odd=left_out), [one])[0]["reconstruction"]
+        for after, left_out in ((data.embedding_1, odd), (long, None), (long, odd))
+    )
+    assert without == usual != among
+
+
 def test_one_setting_and_numbers_of_pairs_are_no_choice(data):
     curve = trained([{"n_pairs": 10}, {"n_pairs": 20}])
     both = trained([{"n_pairs": 10, "lr": 1}, {"n_pairs": 10, "lr": 2}])
@@ -89,7 +102,8 @@ def test_a_rival_is_chosen_by_the_truth_of_training_pairs(data):
     known = replace(data, truths={"shift": np.where((data.split == 0)[None, :, None], shifts[:, :, 4:], 0)})
     away = [model(setting, seed, 0.01) for setting in (0, 1) for seed in range(4)]
     directions = np.eye(D)[4:]
-    right = [Model(2, 0, seed, linear_model(directions, directions), {}) for seed in range(4)]
+    arrays = linear_model(directions, directions) | {"alive": np.ones(K, bool)}
+    right = [Model(2, 0, seed, arrays, {}) for seed in range(4)]
     one = trained([{"lr": 1}, {"lr": 2}, {"lr": 3}])._replace(models=away + right)
     found = [selections(where, [one._replace(variant=kind)])[0] for where in (known, data) for kind in (Rival, Pca)]
     assert (found[0]["chosen"], found[0]["chosen_by"]) == (2, "truth")

@@ -109,7 +109,7 @@ def _choice(candidates: list[Candidate]) -> tuple[str, str]:
 
 
 def recommended_rows(rows: list[Row], found: list[Recommended]) -> list[Row]:
-    """The rows of what is recommended once more, under its own name; no controls, which stand beside any row."""
+    """The rows of what is recommended once more, under its own name; of controls those of its models alone."""
     names = {(each.one.facts["variant"], each.reasons["codes"]) for each in found}
     return [
         row | {"variant": RECOMMENDED}

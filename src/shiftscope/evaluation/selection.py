@@ -52,7 +52,7 @@ def selections(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Selecti
 
 
 def _selection(data: PairEmbeddings, one: Trained) -> Selection:
-    known = [data.sides(data_seed, "train") for data_seed in range(data.data_seeds)]  # held-out pairs are for scores
+    known = [data.training_sides(data_seed) for data_seed in range(data.data_seeds)]  # held-out pairs are for scores
     errors, sparsities = [], []
     for model in one.models:
         sides = known[model.data_seed]

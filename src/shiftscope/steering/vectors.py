@@ -145,7 +145,7 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
     their first text to their second; of pairs that were turned at random its sign is arbitrary, as identifiability has it.
     """
     names = concept_names(data, codes_of(variant, arrays, *data.sides(0, "test")))
-    used = {one.code: one for one in usages(variant, arrays, *_training_sides(data))}
+    used = {one.code: one for one in usages(variant, arrays, *data.training_sides(0))}
     found = []
     for index in np.flatnonzero(arrays["alive"]):
         if index not in used:
@@ -211,12 +211,6 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
         if length > 0:
             found.append(Usage(index, int(carries.sum()), float((code[carries] > 0).mean()), length))
     return found
-
-
-def _training_sides(data: PairEmbeddings) -> tuple[np.ndarray, np.ndarray]:
-    """z and z̃ of the pairs that were trained on, `[n, d]` each."""
-    pairs = training_pairs(data, 0)
-    return pairs.before, pairs.before + pairs.shifts
 
 
 def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:

@@ -122,8 +122,7 @@ def train(
     for replica in replicas:
         arrays, facts = found[replica]
         _check_finite(replica, arrays)
-        given = whole[replica.data_seed]  # without the odd, which would decide alone which codes are in use
-        codes = codes_of(type(settings[0]), arrays, given.before, given.before + given.shifts)
+        codes = codes_of(type(settings[0]), arrays, *data.training_sides(replica.data_seed))
         facts = facts | told.get(replica.setting, {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models
