@@ -8,7 +8,7 @@ rule make_report:
         tables=[entry_file(name, "parquet") for name in SHOWN],
         figures=[entry_file(name, "svg") for name in STUDY.figures],
         vectors=vectors_wanted(paths.VECTORS_ABOUT),
-        modules=modules_of("make_report.py", *(kinds.module_of("tables", name) for name in SHOWN)),
+        modules=modules_of("make_report.py", *dict.fromkeys(code for name in SHOWN for code in code_of_entry(name))),
         templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:
         report=paths.REPORT,
