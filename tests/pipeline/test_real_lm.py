@@ -16,7 +16,7 @@ from safetensors import safe_open
 from shiftscope.files import read_json, read_tensors
 
 pytestmark = pytest.mark.workflow
-VECTORS = "results/vectors/smollm2_135m/lang_1_1/ssae/steering_vectors.safetensors"
+VECTORS = "results/vectors/smollm2_135m/lang_1_1/recommended/steering_vectors.safetensors"
 
 
 @pytest.fixture(scope="session")
