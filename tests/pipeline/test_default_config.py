@@ -42,7 +42,7 @@ def test_mapped_embeddings_and_variants_of_single_tables(clone, tmp_path):
     exports = [line for line in commands if "export_vectors.py" in line]
     assert len(exports) == 2  # one per dataset
     named = {tuple(json.loads(re.search(r"\{.*?\}", line)[0])["variants"]) for line in exports}
-    assert [sorted(names) for names in named] == [["affine", "ssae"]]
+    assert [sorted(names) for names in named] == [["affine", "recommended", "ssae"]]
     [a2] = [line for line in commands if "results/tables/table_a2.md" in line and "make_table.py" in line]
     [a3] = [line for line in commands if "results/tables/table_a3.md" in line and "make_table.py" in line]
     assert '"hidden":["study"]' in a2
