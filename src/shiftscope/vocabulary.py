@@ -22,6 +22,8 @@ RECOMMENDED = "recommended"
 """what stands for the variant in rows of the one that is chosen without labels, which they repeat"""
 SHARED = "shared"
 """the name of the vector of what all pairs share"""
+SIGNIFICANT = 0.01
+"""largest p-value of the sign-flip test at which pairs are said to share a shift"""
 UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
 

@@ -128,7 +128,7 @@ def test_many_replicas_are_trained_a_few_at_a_time_with_the_same_result(most, mo
 
     together, sizes = block(), []
     run = constrained.Batch.run
-    monkeypatch.setattr(constrained, "MOST_CODES", most)
+    monkeypatch.setattr(constrained, "CODES_AT_ONCE", most)
     monkeypatch.setattr(
         constrained.Batch, "run", lambda self, *given: sizes.append(len(self.members)) or run(self, *given)
     )

@@ -14,10 +14,7 @@ import numpy as np
 
 from shiftscope.evaluation.base import Row, Trained
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.vocabulary import RECOMMENDED
-
-SIGNIFICANT = 0.01
-"""largest p-value of the sign-flip test at which pairs are said to share a shift"""
+from shiftscope.vocabulary import RECOMMENDED, SIGNIFICANT
 
 
 class Candidate(TypedDict):

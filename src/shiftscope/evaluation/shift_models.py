@@ -115,6 +115,7 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
     decoders = {pair[:4]: pair.mcc for pair in agreements(one.models)}
     heldout = {seed: data.sides(seed, "test") for seed in range(data.data_seeds)}
     codes = {key: codes_of(one.variant, model.arrays, *heldout[model.data_seed]) for key, model in by_key.items()}
+    references = [reference_truth(data, data_seed) for data_seed in range(data.data_seeds)]
     by_setting: dict[int, list[tuple[float, float]]] = {}
     for (setting, data_seed, seed, seed_2), decoder in decoders.items():
         row = described(one, by_key[setting, data_seed, seed]) | {"seed_2": seed_2}
@@ -122,12 +123,8 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
         by_setting.setdefault(setting, []).append((decoder, code))
         yield row | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": decoder}
         yield row | {"metric": correlation.MCC_SEEDS_CODES.name, "value": code}
-        yield from (
-            row | found
-            for found in reference_rows(
-                data, data_seed, codes[setting, data_seed, seed], codes[setting, data_seed, seed_2]
-            )
-        )
+        both = codes[setting, data_seed, seed], codes[setting, data_seed, seed_2]
+        yield from (row | found for found in reference_rows(references[data_seed], *both))
     for setting, values in by_setting.items():
         row = described(one, next(model for model in one.models if model.setting == setting))
         row |= {"seed": None, "data_seed": None}
@@ -135,17 +132,22 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
             yield row | {"metric": metric, "value": float(value)}
 
 
-def reference_rows(data: PairEmbeddings, data_seed: int, left: np.ndarray, right: np.ndarray) -> Iterator[Row]:
-    """Agreement of held-out codes up to reference values, either way, where the primary truth leaves such values.
+def reference_truth(data: PairEmbeddings, data_seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The primary truth of training and held-out pairs `[n, m]`, if it leaves reference values arbitrary."""
+    known = next(truths(data, data_seed), None)
+    if known is None or known[0] != correlation.MCC_TRUTH.name or not correlation.blocks_of(known[1])[1].any():
+        return None
+    return known[1:]
+
+
+def reference_rows(truth: tuple[np.ndarray, np.ndarray] | None, left: np.ndarray, right: np.ndarray) -> Iterator[Row]:
+    """Agreement of held-out codes up to reference values, either way, where the truth leaves such values.
 
     With as many codes as the truth has columns, or more, there is a code for every value.
     """
-    known = next(truths(data, data_seed), None)
-    if known is None or known[0] != correlation.MCC_TRUTH.name:
+    if truth is None or left.shape[1] >= truth[1].shape[1]:
         return
-    _, training, test = known
-    if not correlation.blocks_of(training)[1].any() or left.shape[1] >= test.shape[1]:
-        return
+    training, test = truth
     both = [correlation.mcc_up_to_reference(*pair, test, training) for pair in ((left, right), (right, left))]
     yield {"metric": correlation.MCC_SEEDS_REFERENCE.name, "value": float(np.mean(both))}
 
@@ -159,6 +161,7 @@ def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
             yield {"metric": metric, "value": value, "control": "ceiling", "data_seed": data_seed}
         yield from (row | {"control": "no_steering"} for row in steering_rows(data, data_seed, None))
         width = data.embedding_0.shape[2]
+        reference = reference_truth(data, data_seed)
         dictionaries = [random_directions(n_codes, seed, data_seed, width) for seed in range(RANDOM_DICTIONARIES)]
         base = {"control": "random_dictionary", "data_seed": data_seed}
         for seed, directions in enumerate(dictionaries):
@@ -168,7 +171,7 @@ def control_rows(data: PairEmbeddings, n_codes: int) -> Iterator[Row]:
             pair = base | {"seed": seed, "seed_2": seed_2}
             yield pair | {"metric": correlation.MCC_SEEDS_DECODER.name, "value": value}
             codes = (data.shifts(data_seed, "test") @ directions.T for directions in (left, right))
-            yield from (pair | found for found in reference_rows(data, data_seed, *codes))
+            yield from (pair | found for found in reference_rows(reference, *codes))
 
 
 def ceiling_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:

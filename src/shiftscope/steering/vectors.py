@@ -15,10 +15,10 @@ from shiftscope.models import BlockFacts, Model
 from shiftscope.pair_embeddings import PairEmbeddings, training_pairs
 from shiftscope.variants._sign_flips import significance
 from shiftscope.variants.base import Arrays, Variant, codes_of
-from shiftscope.vocabulary import SHARED
+from shiftscope.vocabulary import SHARED, SIGNIFICANT
 
-FLIPS, SIGNIFICANT = 999, 0.01
-"""flips of signs in the test of whether they share anything, and the largest p-value at which they do"""
+FLIPS = 999
+"""of signs, in the test of whether pairs share anything"""
 HARDLY = 0.02
 """a code whose typical length is a smaller share of the median shift is dead"""
 NAMED = 0.5

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """steps whose batches are drawn at once"""
-MOST_CODES = 2**20
+CODES_AT_ONCE = 2**20
 """numbers in the codes of one step, of all replicas of a batch: they stay in the processor's cache (a third faster), and
 memory stays small however many replicas there are"""
 FACT_ROWS = 4096
@@ -75,7 +75,7 @@ def _batches(
     for members in groups.values():
         setting, rows = settings[members[0].setting], len(prepared[members[0][:2]].inputs)
         codes = setting.starts(n_codes) * n_codes * min(setting.batch_size, rows)
-        most = max(1, MOST_CODES // codes)
+        most = max(1, CODES_AT_ONCE // codes)
         found += [members[first : first + most] for first in range(0, len(members), most)]
     return found
 

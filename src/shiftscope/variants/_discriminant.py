@@ -40,11 +40,16 @@ def directions_of(sums: Sums) -> np.ndarray:
     return found
 
 
+def residual(moment: np.ndarray, second: np.ndarray, cross: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Σ E[(x - c D)ᵀ (x - c D)] `[d, d]` from Σ x xᵀ, E[c cᵀ] and E[c] xᵀ, each summed (see `Sums`)."""
+    mixed = cross.T @ directions
+    return moment - mixed - mixed.T + directions.T @ second @ directions
+
+
 def encoders(sums: Sums, shrinkages: Sequence[float]) -> list[np.ndarray]:
     """The encoder `[k, d]` at every shrinkage; a code without a direction has a zero one."""
     directions = directions_of(sums)
-    mixed = sums.cross.T @ directions
-    noise = (sums.moment - mixed - mixed.T + directions.T @ sums.second @ directions) / max(sums.rows, 1)
+    noise = residual(sums.moment, sums.second, sums.cross, directions) / max(sums.rows, 1)
     values, vectors = np.linalg.eigh(noise)
     least = FLOOR * float(np.trace(sums.moment)) / max(sums.rows, 1) / len(values)
     typical = max(float(values.clip(0).mean()), least, np.finfo(float).tiny)

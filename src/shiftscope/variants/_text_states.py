@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shiftscope.pair_embeddings import components
+from shiftscope.variants._discriminant import residual
 
 MOST_STATES = 20_000
 """joint states of the texts of a component that are enumerated; with more of them, or none, its pairs stand alone"""
@@ -119,6 +120,11 @@ def _states(links: tuple[tuple[int, int], ...], n_codes: int) -> tuple[np.ndarra
     return np.array(states), np.array(codes)
 
 
+def rows_of(those: list[Family]) -> np.ndarray:
+    """The decorrelated shifts of all texts `[n, d]`."""
+    return np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in those])
+
+
 class Mixture(NamedTuple):
     """A mixture in `r` dimensions: `likelihood` (nats per text), `directions` `[k, r]`, `weights` of patterns, `noise` `[r, r]`."""
 
@@ -132,7 +138,7 @@ class Mixture(NamedTuple):
 
 def fit(those: list[Family], start: np.ndarray, penalty: np.ndarray, floor: float, steps: int) -> Mixture:
     """EM from the directions `start` `[k, r]`; `penalty` is the log prior of each pattern, `floor` is added to noise variances."""
-    rows = np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in those])
+    rows = rows_of(those)
     moment, weights = rows.T @ rows, np.exp(penalty) / np.exp(penalty).sum()
     directions, noise = start, moment / len(rows)
     for step in range(steps + 1):
@@ -189,9 +195,3 @@ def sufficient(
         for pair in one.codes.T:
             np.add.at(counts, pair, each)
     return second, cross, counts
-
-
-def residual(moment: np.ndarray, second: np.ndarray, cross: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Σ E[(x - s D)ᵀ (x - s D)] `[d, d]` from the sums of `sufficient` and Σ xᵀ x."""
-    mixed = cross.T @ directions
-    return moment - mixed - mixed.T + directions.T @ second @ directions

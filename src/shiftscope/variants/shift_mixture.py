@@ -90,7 +90,7 @@ class ShiftMixture(ClosedForm):
         """Per held-out component: nats per text over a Gaussian of equal second moment, for pairs turned either way."""
         import numpy as np
 
-        from shiftscope.variants._text_states import posterior, whitening
+        from shiftscope.variants._text_states import posterior, rows_of, whitening
 
         counts = [len(one.shifts) for one in those]
         folds = np.split(np.random.default_rng(0).permutation(sum(counts)) % FOLDS, np.cumsum(counts)[:-1])
@@ -99,10 +99,8 @@ class ShiftMixture(ClosedForm):
             known = [one.some(which != fold) for one, which in zip(those, folds, strict=True)]
             inside, floor = projected(known, basis, self.floor)
             fitted = best(inside, penalty, floor, TRIAL_STEPS, TRIAL_STARTS, fold)
-            moment = sum(np.einsum("gta,gtb->ab", one.shifts, one.shifts) for one in inside)
-            whitener, volume = whitening(
-                moment / sum(one.shifts.shape[0] * one.shifts.shape[1] for one in inside), floor
-            )
+            rows = rows_of(inside)
+            whitener, volume = whitening(rows.T @ rows / len(rows), floor)
             held_out = [
                 one.some(which == fold)._replace(shifts=one.shifts[which == fold] @ basis)
                 for one, which in zip(those, folds, strict=True)
@@ -119,7 +117,7 @@ class ShiftMixture(ClosedForm):
         import numpy as np
 
         from shiftscope.variants._discriminant import Sums, read
-        from shiftscope.variants._text_states import patterns, sufficient
+        from shiftscope.variants._text_states import patterns, rows_of, sufficient
 
         codes, group = np.zeros((len(pairs.shifts), n_codes)), np.zeros(len(pairs.shifts), int)
         parts, count = [], 0
@@ -135,7 +133,7 @@ class ShiftMixture(ClosedForm):
                 which = np.isin(first + np.arange(len(one.rows)), groups)
                 chosen.append((one.some(which), share[which]))
             ours, shares = [one for one, _ in chosen], [share for _, share in chosen]
-            rows = np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in ours])
+            rows = rows_of(ours)
             second, cross, _ = sufficient(ours, shares, len(patterns(n_codes)))
             return Sums(rows.T @ rows, second, cross, len(rows))
 
@@ -167,8 +165,10 @@ def projected(those: list[Family], basis: np.ndarray, share: float) -> tuple[lis
     """The families within a basis `[d, r]`, and the noise floor there: a `share` of the largest variance."""
     import numpy as np
 
+    from shiftscope.variants._text_states import rows_of
+
     inside = [one._replace(shifts=one.shifts @ basis) for one in those]
-    rows = np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in inside])
+    rows = rows_of(inside)
     return inside, share * float(np.linalg.eigvalsh(rows.T @ rows / len(rows))[-1])
 
 
@@ -176,9 +176,9 @@ def best(inside: list[Family], penalty: np.ndarray, floor: float, steps: int, st
     """The most likely fit of several starts, each from as many shifts as there are codes."""
     import numpy as np
 
-    from shiftscope.variants._text_states import fit
+    from shiftscope.variants._text_states import fit, rows_of
 
-    rows = np.concatenate([one.shifts.reshape(-1, one.shifts.shape[2]) for one in inside])
+    rows = rows_of(inside)
     n_codes = inside[0].states.shape[2]
     drawn = [
         np.random.default_rng([seed, start]).choice(len(rows), n_codes, len(rows) < n_codes) for start in range(starts)
