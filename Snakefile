@@ -9,6 +9,7 @@ include: "rules/corpora.smk"
 include: "rules/lms.smk"
 include: "rules/pairs.smk"
 include: "rules/embeddings.smk"
+include: "rules/activations.smk"
 include: "rules/synthetic.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
@@ -34,6 +35,13 @@ rule embeddings:
         manifests=[paths.EMBEDDINGS_MANIFEST.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.trained_on()],
     message:
         "all embeddings are there"
+
+
+rule activations:
+    input:
+        manifests=[paths.STORE.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.stores()],
+    message:
+        "all activations are there"
 
 
 rule models:

@@ -22,22 +22,29 @@ def layers_in(w, output):
     return [STUDY.layers_of(lm_of(name))[name] for name in names]
 
 
-def passes():
-    """What one pass through a language model reads: `(rule, lms, names of the lm at its layers, datasets)`.
+def passes_of(lm, dataset, manifest):
+    """The names that a language model has at the layers of each pass through it, by the pattern of what a layer is known by.
 
     Of several layers, a pass reads all that an earlier run recorded, or all others. So everything is read at once, and a
     layer that is added later is read alone: read with the others, it would make all that follows from those run again.
     """
+    names = list(STUDY.layers_of(lm))
+    if len(names) == 1:
+        return [names]
+    known = [name for name in names if manifest.format(lm=name, dataset=dataset) in RECORDED]
+    return [some for some in (known, [name for name in names if name not in known]) if some]
+
+
+RECORDED = provenance.read_ledger() if any(len(STUDY.layers_of(lm)) > 1 for lm in READ) else {}
+
+
+def passes():
+    """What one pass through a language model reads: `(rule, lms, names of the lm at its layers, datasets)`."""
     single = [lm for lm in READ if len(STUDY.layers_of(lm)) == 1]
-    layered = [(lm, dataset) for lm in READ if lm not in single for dataset in STUDY.pairs]
-    recorded = provenance.read_ledger() if layered else {}
     several = {}
-    for lm, dataset in layered:
-        names = list(STUDY.layers_of(lm))
-        known = [name for name in names if paths.EMBEDDINGS_MANIFEST.format(lm=name, dataset=dataset) in recorded]
-        for together in (known, [name for name in names if name not in known]):
-            if together:
-                several.setdefault((lm, *together), []).append(dataset)
+    for lm, dataset in ((lm, dataset) for lm in READ if lm not in single for dataset in STUDY.pairs):
+        for names in passes_of(lm, dataset, paths.EMBEDDINGS_MANIFEST):
+            several.setdefault((lm, *names), []).append(dataset)
     yield "embed_pairs", single, ["{lm}"], list(STUDY.pairs)
     for (lm, *names), datasets in several.items():
         layers = STUDY.layers_of(lm)

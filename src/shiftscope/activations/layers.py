@@ -87,10 +87,11 @@ def activations(
     ids: "torch.Tensor",
     seen: "torch.Tensor",
     cache: Any,
+    last: bool = True,
 ) -> "dict[str, torch.Tensor]":
     """The last activation of the tokens `ids` at every layer, `{layer: float32 [batch, d]}`; one pass.
 
-    `seen` are these tokens and those that `cache` already holds. A block's output is read by a hook, and blocks that
+    Unless `last`, that of every token, `[batch, tokens, d]`. `seen` are these tokens and those that `cache` already holds. A block's output is read by a hook, and blocks that
     no layer needs are not run. The last of transformers' `hidden_states` would not do: it comes after the final norm.
     """
     caught: dict[str, torch.Tensor] = {}
@@ -100,7 +101,8 @@ def activations(
     def catch(layer: str) -> Callable[[Any, Any, Any], None]:
         def hook(module: Any, inputs: Any, output: Any) -> None:
             # a copy: what follows may work in place
-            caught[layer] = (output[0] if isinstance(output, (tuple, list)) else output)[:, -1].float().clone()
+            states = output[0] if isinstance(output, (tuple, list)) else output
+            caught[layer] = (states[:, -1] if last else states).float().clone()
             if not to_the_end and len(caught) == len(wanted):
                 raise _ReachedError
 
@@ -108,13 +110,14 @@ def activations(
 
     handles = [blocks[layer].register_forward_hook(catch(layer)) for layer in wanted]
     try:
-        last = final_states(decoder, ids, seen, cache)
+        states = final_states(decoder, ids, seen, cache)
     except _ReachedError:
         return caught
     finally:
         for handle in handles:
             handle.remove()
-    return caught | {layer: last[:, -1].float() for layer, block in blocks.items() if block is None}
+    final = (states[:, -1] if last else states).float()
+    return caught | {layer: final for layer, block in blocks.items() if block is None}
 
 
 def check_model(model: "PreTrainedModel", layers: Sequence[str], tokens: list[list[int]]) -> None:

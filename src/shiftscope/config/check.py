@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from shiftscope.config.sections import BehaviourEntry, KindEntry, LmEntry, Top, VariantEntry
+from shiftscope.config.sections import (
+    LONGEST_NAME,
+    NAME,
+    REPETITION,
+    BehaviourEntry,
+    KindEntry,
+    LmEntry,
+    StoreEntry,
+    Top,
+    VariantEntry,
+)
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.pairs._questions import QuestionDataset
@@ -17,6 +28,20 @@ READING = {"layer", "layers", "layer_variants", "dtype", "batch_tokens", "device
 """keys of how a language model is read, which mapped embeddings take from where they come from"""
 
 
+def check_name(section: str, name: str, origin: str) -> None:
+    """A name becomes a folder's.
+
+    Raises:
+        ShiftScopeError: it cannot.
+    """
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME or REPETITION.search(name):
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:24]}…"
+        raise ShiftScopeError(
+            f"{origin}: {section}.{shown}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first, at "
+            f"most {LONGEST_NAME} of them, and repeats nothing ten times"
+        )
+
+
 def check_references(top: Top, entries: Entries, origin: str) -> None:
     """Names that refer to other sections must exist, and names that become folders must not collide.
 
@@ -24,8 +49,8 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         ShiftScopeError: one does not, or they do; names the key, `origin` first.
     """
     problems = (
-        *_nothing_to_do(entries),
-        *_collisions(entries),
+        *_nothing_to_do(top, entries),
+        *_collisions(top, entries),
         *_listed_names(entries),
         *_origins_of_lms(entries),
         *_shared_jobs(entries["variants"]),
@@ -36,18 +61,20 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         raise ShiftScopeError(f"{origin}: {problem}")
 
 
-def _nothing_to_do(entries: Entries) -> Iterator[str]:
-    if not entries["pairs"] and not entries["synthetic"]:
-        yield "there is nothing to train on: name a dataset under `pairs` or `synthetic`"
+def _nothing_to_do(top: Top, entries: Entries) -> Iterator[str]:
+    if not (entries["pairs"] or entries["synthetic"] or top.activations):
+        yield "there is nothing to train on: name a dataset under `pairs`, `synthetic` or `activations`"
     if entries["pairs"] and not entries["lms"]:
         yield "`pairs` need a language model: name one under `lms`"
 
 
-def _collisions(entries: Entries) -> Iterator[str]:
+def _collisions(top: Top, entries: Entries) -> Iterator[str]:
     if SYNTHETIC in entries["lms"]:
         yield f"lms.{SYNTHETIC}: this name is taken by synthetic data, choose another"
-    for both in sorted(set(entries["pairs"]) & set(entries["synthetic"])):
-        yield f"{both} is both under `pairs` and under `synthetic`: rename one"
+    named = {"pairs": entries["pairs"], "synthetic": entries["synthetic"], "activations": top.activations}
+    for (one, first), (other, second) in itertools.combinations(named.items(), 2):
+        for both in sorted(set(first) & set(second)):
+            yield f"{both} is both under `{one}` and under `{other}`: rename one"
 
 
 def _listed_names(entries: Entries) -> Iterator[str]:
@@ -138,6 +165,27 @@ def check_layers(lms: dict[str, LmEntry], origin: str) -> None:
                 f"{origin}: lms.{name}.layer_variants is for further layers, and `layers` names none: add some, or "
                 "leave it out"
             )
+
+
+def check_store(name: str, entry: StoreEntry, entries: Entries, origin: str) -> None:
+    """The corpus, language models and variants of an entry of `activations` must exist.
+
+    Raises:
+        ShiftScopeError: one does not, or its language model has no activations of its own.
+    """
+    place = f"{origin}: activations.{name}"
+    if entry.corpus not in entries["corpora"]:
+        raise ShiftScopeError(f"{place}.corpus: {unknown(repr(entry.corpus), entry.corpus, entries['corpora'])}")
+    read = [lm for lm, found in entries["lms"].items() if found.kind != MAPPED]
+    of_codes = [variant for some in entry.codes.values() for variant in some or []]
+    for key, listed, allowed in (
+        ("lms", entry.lms, read),
+        ("variants", entry.variants or [], entries["variants"]),
+        ("codes", of_codes, entries["variants"]),
+    ):
+        for other in listed:
+            if other not in allowed:
+                raise ShiftScopeError(f"{place}.{key}: {unknown(repr(other), other, allowed)}")
 
 
 def check_asks(name: str, entries: Entries, origin: str) -> None:

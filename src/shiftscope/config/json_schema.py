@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from shiftscope import kinds
-from shiftscope.config.sections import DEFAULT_KIND, ENTRIES, KEYS, BehaviourEntry, Top
+from shiftscope.config.sections import DEFAULT_KIND, ENTRIES, KEYS, BehaviourEntry, StoreEntry, Top
 from shiftscope.tables import base as catalogue
 
 Schema = dict[str, Any]
@@ -21,6 +21,7 @@ def json_schema() -> Schema:
         "type": "object",
         "additionalProperties": {"anyOf": [_object(_fields(BehaviourEntry)), _NULL]},
     }
+    sections["activations"] = {"type": "object", "additionalProperties": _object(_with_codes(_fields(StoreEntry)))}
     for section, prefix in (("tables", "table_"), ("figures", "figure_")):
         names = [name for name in catalogue.names() if name.startswith(prefix)]
         sections[section] = {"type": "array", "items": {"enum": names}, "uniqueItems": True}
@@ -34,10 +35,11 @@ def json_schema() -> Schema:
 _NULL: Schema = {"type": "null"}
 _DESCRIPTIONS = {
     "seeds": 'blocks of seeds, each one training job: ["0-4", "5-9"]',
-    "corpora": "text whose concepts are known",
+    "corpora": "documents of text",
     "lms": "language models, and how they are read",
     "pairs": "datasets of text pairs",
     "synthetic": "synthetic datasets",
+    "activations": "corpora of which every token's activation is cached, to train sparse autoencoders on",
     "variants": "model variants",
     "behaviour": "datasets of questions that the steered language model answers",
     "tables": "tables to build",
@@ -60,15 +62,22 @@ def _entry(section: str, kind: str) -> Schema:
     """An entry of one kind: the keys of its section, and those of its class."""
     entry, params = ENTRIES[section], kinds.load(section, kind)
     own = {name: field for name, field in _fields(entry).items() if name not in ("kind", "params", "settings")}
-    if "codes" in own:
-        sizes = {"type": "integer", "minimum": 1}
-        some = {"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]}
-        own["codes"] = {"anyOf": [{"type": "array", "items": sizes}, {"type": "object", "additionalProperties": some}]}
+    own = _with_codes(own)
     fields = _fields(params)
     grid = {"grid": _object({name: {"type": "array", "items": field} for name, field in fields.items()})}
     properties = own | fields | {KEYS[section]: {"const": kind}} | (grid if section == "variants" else {})
     found = _object(properties) | {"required": params.model_json_schema().get("required", [])}
     return found | {"description": inspect.getdoc(params) or ""}
+
+
+def _with_codes(fields: dict[str, Schema]) -> dict[str, Schema]:
+    """Code sizes as users write them: a list, or a block."""
+    if "codes" not in fields:
+        return fields
+    sizes = {"type": "integer", "minimum": 1}
+    some = {"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]}
+    both = [{"type": "array", "items": sizes}, {"type": "object", "additionalProperties": some}]
+    return fields | {"codes": {"anyOf": both}}
 
 
 def _fields(model: type[kinds.Strict]) -> dict[str, Schema]:

@@ -24,13 +24,11 @@ from shiftscope.config.sections import (
     DEFAULT_KIND,
     ENTRIES,
     KEYS,
-    LONGEST_NAME,
     MOST_SETTINGS,
-    NAME,
-    REPETITION,
     BehaviourEntry,
     KindEntry,
     LmEntry,
+    StoreEntry,
     Top,
     own_keys,
 )
@@ -120,8 +118,9 @@ def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Study:
     check.check_references(top, entries, origin)
     lms = {name: _with_layers(entry, entries["lms"]) for name, entry in entries["lms"].items()}
     check.check_layers(lms, origin)
+    stores = {name: _store(name, entry, entries, origin) for name, entry in top.activations.items()}
     behaviour = {name: _behaviour(name, entry or {}, entries, origin) for name, entry in top.behaviour.items()}
-    read = entries | {"lms": lms, "behaviour": behaviour}
+    read = entries | {"lms": lms, "activations": stores, "behaviour": behaviour}
     study = Study(blocks=top.seeds, tables=top.tables, figures=top.figures, **read)
     check.check_work(study, origin)
     return study
@@ -129,14 +128,8 @@ def parse_config(raw: Mapping[str, Any], origin: str = "config") -> Study:
 
 def _entry(section: str, name: str, raw: dict[str, Any], origin: str) -> KindEntry:
     """An entry's own keys go to its type, all others to the class that it names."""
+    check.check_name(section, name, origin)
     place = f"{section}.{name}"
-    if len(name) > LONGEST_NAME:
-        place = f"{section}.{name[:24]}…"
-    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME or REPETITION.search(name):
-        raise ShiftScopeError(
-            f"{origin}: {place}: a name has letters, digits, '_', '-' and '.' only, a letter or digit first, at most "
-            f"{LONGEST_NAME} of them, and repeats nothing ten times"
-        )
     if section == "variants" and name == RECOMMENDED:
         raise ShiftScopeError(f"{origin}: {place}: so is called what is chosen among variants: give it another name")
     model, also = _kind(section, name, raw, origin), own_keys(section)
@@ -177,6 +170,14 @@ def _behaviour(name: str, raw: dict[str, Any], entries: dict[str, dict[str, Any]
     asked = _checked(BehaviourEntry, raw, origin, f"behaviour.{name}")
     check.check_asked(name, asked, entries["variants"], origin)
     return asked
+
+
+def _store(name: str, raw: dict[str, Any], entries: dict[str, dict[str, Any]], origin: str) -> StoreEntry:
+    """An entry of `activations`; its corpus is the one that it is called, unless it names another."""
+    check.check_name("activations", name, origin)
+    found = _checked(StoreEntry, {"corpus": name} | raw, origin, f"activations.{name}")
+    check.check_store(name, found, entries, origin)
+    return found
 
 
 def _settings(model: type[BaseModel], params: dict, grid: Any, origin: str, place: str) -> list[Any]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from shiftscope.kinds import LARGEST, Strict, UserPath
 from shiftscope.lms.base import Source
@@ -47,9 +57,18 @@ Names = Annotated[list[str], AfterValidator(_each_once)]
 Selected = Annotated[Names, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1, le=100_000)]
 Sizes = Annotated[list[Size], Field(min_length=1), AfterValidator(_each_once)]
-SizesByVariant = Annotated[dict[Size, Selected | None], Field(min_length=1)]
 Doses = Annotated[list[float], Field(min_length=1), AfterValidator(_each_once), AfterValidator(_without_zero)]
 SIZES = TypeAdapter(Sizes)
+
+
+def _by_variant(codes: Any) -> Any:
+    """Code sizes as a block: for each the variants that have it, None for all."""
+    if isinstance(codes, dict):
+        return {size: None if some == "all" else some for size, some in codes.items()}
+    return codes if codes is None else dict.fromkeys(SIZES.validate_python(codes))
+
+
+SizesByVariant = Annotated[dict[Size, Selected | None], Field(min_length=1), BeforeValidator(_by_variant)]
 
 
 LAYER = r"^(final_norm|resid_post\.\d+)$"
@@ -119,13 +138,6 @@ class DatasetEntry(KindEntry):
     codes: SizesByVariant | None = None
     variants: Selected | None = None
 
-    @field_validator("codes", mode="before")
-    @classmethod
-    def _all_variants(cls, codes: Any) -> Any:
-        if isinstance(codes, dict):
-            return {size: None if some == "all" else some for size, some in codes.items()}
-        return codes if codes is None else dict.fromkeys(SIZES.validate_python(codes))
-
 
 class BehaviourEntry(Strict):
     """What is measured of a language model's answers to a dataset's held-out questions while it is steered.
@@ -143,6 +155,65 @@ class BehaviourEntry(Strict):
     perplexity_rise: float = Field(1.1, ge=1)
     neutral: UserPath = Path("data/texts/neutral.txt")
     seed: int = Field(0, ge=0)
+
+
+class Part(NamedTuple):
+    """Windows of a corpus whose activations one job caches."""
+
+    name: str
+    split: Literal["train", "test"]
+    first: int
+    last: int
+    """the window behind its last"""
+    shards: int
+
+
+class StoreEntry(Strict):
+    """A corpus of which the activation of every token is cached, and what sparse autoencoders are trained on.
+
+    `tokens` are read to train on and `held_out` of other documents, both in windows of `window` tokens, the separator
+    before each document among them. A part is a job's work and a shard a file: results depend on their sizes (a shard's
+    vectors are in an order of its own), never on how many jobs run at a time.
+    """
+
+    corpus: str
+    lms: Selected
+    tokens: int = Field(ge=1, le=LARGEST)
+    held_out: int = Field(ge=1, le=LARGEST)
+    window: int = Field(128, ge=2)
+    separator: str | None = None
+    tokens_per_part: int = Field(1_000_000, ge=1)
+    tokens_per_shard: int = Field(32_768, ge=1)
+    stored: Literal["float32", "float16", "bfloat16"] = "float32"
+    seed: int = Field(0, ge=0)
+    codes: SizesByVariant
+    variants: Selected | None = None
+
+    @model_validator(mode="after")
+    def _sizes(self) -> StoreEntry:
+        for name in ("tokens", "held_out", "tokens_per_part", "tokens_per_shard"):
+            if getattr(self, name) < self.window:
+                raise ValueError(f"{name} is less than a window of {self.window} tokens: raise it")
+        return self
+
+    @property
+    def windows(self) -> dict[str, int]:
+        """Whole windows of each split."""
+        return {"train": self.tokens // self.window, "test": self.held_out // self.window}
+
+    @property
+    def parts(self) -> list[Part]:
+        """All parts, those to train on first; those of a split are equally large, but for a window, and have as many shards."""
+        found = []
+        for split, windows in self.windows.items():
+            count = math.ceil(windows / (self.tokens_per_part // self.window))
+            edges = [windows * number // count for number in range(count + 1)]
+            shards = math.ceil(windows / count / (self.tokens_per_shard // self.window))
+            found += [
+                Part(f"{split}_{number:04}", split, first, last, shards)
+                for number, (first, last) in enumerate(itertools.pairwise(edges))
+            ]
+        return found
 
 
 class VariantEntry(KindEntry):
@@ -184,6 +255,7 @@ class Top(Strict):
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     synthetic: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    activations: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any] | None] = Field(min_length=1)
     behaviour: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     tables: Names = Field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, VariantEntry
+from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, StoreEntry, VariantEntry
 from shiftscope.kinds import Strict
 from shiftscope.vocabulary import MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.workflow.paths import AT, at_layer, lm_of
@@ -19,6 +19,7 @@ class Study(Strict):
     lms: dict[str, LmEntry]
     pairs: dict[str, DatasetEntry]
     synthetic: dict[str, DatasetEntry]
+    activations: dict[str, StoreEntry]
     variants: dict[str, VariantEntry]
     behaviour: dict[str, BehaviourEntry]
     tables: list[str]
@@ -46,6 +47,10 @@ class Study(Strict):
             if self._reads(lm, name)
         ]
         return real + [(SYNTHETIC, name) for name in self.synthetic]
+
+    def stores(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose activations are cached; a further layer is a language model of its own."""
+        return [(at, name) for name, entry in self.activations.items() for lm in entry.lms for at in self.layers_of(lm)]
 
     def layers_of(self, lm: str) -> dict[str, str]:
         """What a language model is called where it is read, with the layer: `lm` itself, then `lm@layer`."""

@@ -14,6 +14,11 @@ LEFT_OUT = RESULTS / ".dvcignore"
 
 DOCUMENTS, CORPUS = "results/corpora/{corpus}/documents.parquet", "results/corpora/{corpus}/manifest.json"
 LM = "results/lms/{lm}/manifest.json"
+WINDOWS, WINDOWS_MANIFEST = (f"results/activations/{{lm}}/{{dataset}}/windows.{ending}" for ending in ("arrow", "json"))
+SHARD, PART_MANIFEST, STORE = (
+    f"results/activations/{{lm}}/{{dataset}}/{file}"
+    for file in ("{part}/shard_{shard}.arrow", "{part}/manifest.json", "manifest.json")
+)
 PAIRS, REJECTED, PAIRS_MANIFEST = (
     f"results/pairs/{{dataset}}/{file}" for file in ("pairs.parquet", "rejected.csv", "manifest.json")
 )
@@ -40,7 +45,7 @@ REPORT, RUN = "results/report/index.html", "results/run.json"
 LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
 LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
-GROWING = ("corpora", "lms", "pairs", "embeddings", "models")
+GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "models")
 """folders that only grow"""
 REBUILT = ("selection", "parts", "vectors", "report")
 """folders whose files are made again whenever something is compared anew"""

@@ -1,0 +1,230 @@
+"""`results/activations`: the activation of every token of a corpus, written and read here.
+
+A store is a manifest and shards: Arrow files of a fixed number of windows each, memory-mapped, whose columns are the
+vector, its document, its position there and its token. Windows are in a random order before a language model reads them,
+and vectors are in a random order within a shard, so any part of a store is a random sample, and reading may be sequential.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+import pyarrow as pa
+
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import atomic, read_json
+
+DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
+"""how a vector's numbers are kept; numpy has no bfloat16, so its 16 bits stand as whole numbers"""
+OPEN_SHARDS = 8
+"""shards that a reader mixes at a time"""
+RUN = 64
+"""vectors that are read one after the other: long enough for a disk, short enough to mix"""
+
+
+class Chunk(NamedTuple):
+    """Vectors in the order in which they are stored, and where each is from."""
+
+    activations: np.ndarray
+    """`[n, d]` float32"""
+    document: np.ndarray
+    """`[n]` int32, the document's row in the corpus"""
+    position: np.ndarray
+    """`[n]` int32, tokens of the document before this one"""
+    token: np.ndarray
+    """`[n]` int32"""
+
+
+class ShardFacts(TypedDict):
+    """One shard; `file` is relative to the store's folder."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class PartFacts(TypedDict):
+    """`manifest.json` of a part: what one job has cached."""
+
+    layer: str
+    stored: str
+    split: str
+    d_model: int
+    windows_sha256: str
+    shards: list[ShardFacts]
+
+
+class StoreFacts(TypedDict):
+    """`manifest.json` of a store (docs/file-formats.md)."""
+
+    lm: str
+    untrained_of: str | None
+    lm_source: dict[str, Any]
+    lm_files: dict[str, str]
+    layer: str
+    dataset: str
+    corpus: str
+    corpus_sha256: str
+    windows_sha256: str
+    window: int
+    separator: str
+    stored: str
+    shape: dict[str, list[int]]
+    documents: dict[str, int]
+    shards: dict[str, list[ShardFacts]]
+
+
+def as_stored(activations: np.ndarray, dtype: str) -> np.ndarray:
+    """Vectors `[n, d]` float32 as numbers of a stored type.
+
+    Raises:
+        ShiftScopeError: one is too large for it.
+    """
+    if dtype == "bfloat16":
+        bits = activations.view(np.uint32)
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)  # to the nearest, ties to even
+    with np.errstate(over="ignore"):
+        stored = activations.astype(DTYPES[dtype])
+    if not np.isfinite(stored).all():
+        largest = float(np.abs(activations).max())
+        raise ShiftScopeError(
+            f"an activation of {largest:.0f} is too large for {dtype}: write `dtype: bfloat16` or float32"
+        )
+    return stored
+
+
+def from_stored(stored: np.ndarray) -> np.ndarray:
+    """Numbers of a stored type as float32; of float32 itself the same memory."""
+    if stored.dtype == np.uint16:
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(np.float32, copy=False)
+
+
+def write_shard(path: Path, chunk: Chunk, dtype: str) -> None:
+    """Write vectors and where they are from, atomically; the same bytes for the same content."""
+    stored = as_stored(chunk.activations, dtype)
+    flat = pa.array(stored.reshape(-1))
+    columns = {
+        "activation": pa.FixedSizeListArray.from_arrays(flat, stored.shape[1]),
+        "document": pa.array(chunk.document, pa.int32()),
+        "position": pa.array(chunk.position, pa.int32()),
+        "token": pa.array(chunk.token, pa.int32()),
+    }
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as out:
+        out.write_batch(batch)
+
+
+class Shard(NamedTuple):
+    """A shard in memory-mapped arrays: nothing is read before it is used."""
+
+    stored: np.ndarray
+    """`[n, d]`, one of `DTYPES`"""
+    document: np.ndarray
+    position: np.ndarray
+    token: np.ndarray
+
+
+def open_shard(path: Path) -> Shard:
+    """Map a shard into memory.
+
+    Raises:
+        ShiftScopeError: it is missing or damaged.
+    """
+    try:
+        batch = pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ShiftScopeError(
+            f"{path} is missing or damaged ({error}): delete it, and `make pull` or `make run` brings it back"
+        ) from error
+    vectors = batch.column("activation")
+    stored = vectors.values.to_numpy(zero_copy_only=True).reshape(len(batch), vectors.type.list_size)
+    return Shard(
+        stored, *(batch.column(name).to_numpy(zero_copy_only=True) for name in ("document", "position", "token"))
+    )
+
+
+class Store:
+    """Activations of a corpus, read in constant memory whatever their number."""
+
+    def __init__(self, manifest: Path) -> None:
+        self.folder = manifest.parent
+        self.facts: StoreFacts = read_json(manifest)
+
+    @property
+    def d(self) -> int:
+        """Width of a vector."""
+        return next(iter(self.facts["shape"].values()))[1]
+
+    def rows(self, split: str = "train") -> int:
+        """How many vectors a split has."""
+        return self.facts["shape"][split][0]
+
+    def batches(self, batch_size: int, seed: int, start: int = 0, split: str = "train") -> Iterator[np.ndarray]:
+        """Batches `[batch_size, d]` float32 without end, every epoch in another order, which `seed` fixes.
+
+        Every vector is read once an epoch. `start` is the number of batches that were read already.
+        """
+        opened = functools.lru_cache(2 * OPEN_SHARDS)(lambda number: self._open(split, number).stored)
+        for pieces in runs_of([shard["rows"] for shard in self.facts["shards"][split]], batch_size, seed, start):
+            yield np.concatenate([from_stored(opened(number)[first:last]) for number, first, last in pieces])
+
+    def chunks(self, split: str = "test") -> Iterator[Chunk]:
+        """All vectors of a split in the order in which they are stored, a shard at a time."""
+        for number in range(len(self.facts["shards"][split])):
+            shard = self._open(split, number)
+            yield Chunk(from_stored(shard.stored), shard.document, shard.position, shard.token)
+
+    def _open(self, split: str, number: int) -> Shard:
+        return open_shard(self.folder / self.facts["shards"][split][number]["file"])
+
+
+Run = tuple[int, int, int]
+"""a shard's number, and its first and last row (exclusive) of those that are read one after the other"""
+
+
+def runs_of(sizes: Sequence[int], batch_size: int, seed: int, start: int = 0) -> Iterator[list[Run]]:
+    """For each batch the runs that make it, epoch after epoch without end; the first `start` batches are left out.
+
+    Raises:
+        ShiftScopeError: there is no vector.
+    """
+    if not sum(sizes):
+        raise ShiftScopeError("the store has no vectors: raise `tokens`")
+    epoch, skip = divmod(start * batch_size, sum(sizes))
+    runs = itertools.chain.from_iterable(_epoch(sizes, seed, number) for number in itertools.count(epoch))
+    pieces, wanted = [], batch_size
+    for shard, first, last in runs:
+        if skip >= last - first:
+            skip -= last - first
+            continue
+        first, skip = first + skip, 0
+        while first < last:
+            taken = min(wanted, last - first)
+            pieces.append((shard, first, first + taken))
+            first, wanted = first + taken, wanted - taken
+            if not wanted:
+                yield pieces
+                pieces, wanted = [], batch_size
+
+
+def _epoch(sizes: Sequence[int], seed: int, epoch: int) -> Iterator[Run]:
+    """All rows of all shards once: a few shards at a time, cut into runs at random places, the runs in a random order."""
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(sizes))
+    for group in range(0, len(order), OPEN_SHARDS):
+        runs = [
+            run for shard in order[group : group + OPEN_SHARDS] for run in _cut(int(shard), sizes[shard], generator)
+        ]
+        for place in generator.permutation(len(runs)):
+            yield runs[place]
+
+
+def _cut(shard: int, rows: int, generator: np.random.Generator) -> list[Run]:
+    edges = [0, *range(int(generator.integers(1, RUN + 1)), rows, RUN), rows]
+    return [(shard, first, last) for first, last in itertools.pairwise(edges) if first < last]
