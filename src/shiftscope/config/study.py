@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, VariantEntry
@@ -38,14 +39,23 @@ class Study(Strict):
 
         A further layer of a language model counts as a language model of its own, called `lm@layer`.
         """
-        real = [
-            (reading, name)
-            for lm in self.lms
-            for reading in self.layers_of(lm)
-            for name in self.pairs
-            if self._reads(lm, name)
-        ]
+        real = self._embedded(name for name in self.pairs if self.is_trained_on(name))
         return real + [(SYNTHETIC, name) for name in self.synthetic]
+
+    def is_trained_on(self, dataset: str) -> bool:
+        """Whether variants are trained on a dataset: of some kinds only if its own `variants` names them."""
+        entry = self.dataset(dataset)
+        return dataset not in self.pairs or entry.params.trained_by_default or bool(entry.variants)
+
+    def words_on(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose pairs tell concepts apart: embedded whether or not anything is trained on them."""
+        return self._embedded(name for name, entry in self.pairs.items() if not entry.params.trained_by_default)
+
+    def _embedded(self, datasets: Iterable[str]) -> list[tuple[str, str]]:
+        """Those of the datasets that a language model embeds, with every layer at which it is read."""
+        names = list(datasets)
+        readings = ((lm, reading) for lm in self.lms for reading in self.layers_of(lm))
+        return [(reading, name) for lm, reading in readings for name in names if self._reads(lm, name)]
 
     def layers_of(self, lm: str) -> dict[str, str]:
         """What a language model is called where it is read, with the layer: `lm` itself, then `lm@layer`."""
@@ -117,7 +127,8 @@ class Study(Strict):
         Without `codes`, for the main code size, the first. A supervised variant is left out where nothing is labelled.
         """
         entry = self.dataset(dataset)
-        names = [name for name in self.variants if name in (entry.variants or [name])]
+        every = self.variants if self.is_trained_on(dataset) else ()
+        names = [name for name in every if name in (entry.variants or [name])]
         names = [name for name in names if dataset in (self.variants[name].datasets or [dataset])]
         listed = (entry.codes or {}).get(codes or self.codes(lm, dataset)[0])
         names = [name for name in names if name in (listed or [name])]
@@ -193,9 +204,11 @@ class Study(Strict):
     def transfers(self, lm: str) -> list[tuple[str, str]]:
         """Pairs of datasets such that a vector learned on the first is tried on the second (out of distribution).
 
-        They share a concept, as far as it is known before the pairs are made, and the frame in which it is read.
+        They share a concept, as far as it is known before the pairs are made, and the frame in which it is read. Pairs that
+        tell many concepts apart (`words_on`) take no part.
         """
         names = [dataset for reading, dataset in self.needed_by("language") if reading == lm]
+        names = [name for name in names if self.pairs[name].params.trained_by_default]
         frames = {name: self.pairs[name].params.template for name in names}
         return [
             (first, second)
