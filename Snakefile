@@ -32,7 +32,10 @@ rule all:
 
 rule embeddings:
     input:
-        manifests=[paths.EMBEDDINGS_MANIFEST.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.trained_on()],
+        manifests=[
+            paths.EMBEDDINGS_MANIFEST.format(lm=lm, dataset=dataset)
+            for lm, dataset in dict.fromkeys(STUDY.trained_on() + STUDY.words_on())
+        ],
     message:
         "all embeddings are there"
 

@@ -103,7 +103,7 @@ def words_of(entry):
 
 def models_of(lm, dataset, codes, variant, pattern):
     """Files of all seed blocks of a variant, by the pattern of weights or sidecars."""
-    blocks = STUDY.blocks_of(variant)
+    blocks = STUDY.blocks_of(variant, dataset)
     return expand(pattern, lm=lm, dataset=dataset, codes=codes, variant=variant, block=blocks)
 
 

@@ -42,7 +42,7 @@ def test_a_file_is_downloaded_once_and_again_if_it_is_damaged(asked, caplog):
 
 def test_another_file_is_refused_and_not_kept(asked):
     with pytest.raises(
-        ShiftScopeError, match=rf"example.org/a has sha256 {SHA256}, but the config says 000.*: a newer version"
+        ShiftScopeError, match=rf"example.org/a has sha256 {SHA256}, but must have 000.*: a newer version"
     ):
         fetched("0" * 64)
     assert not list(downloads.FOLDER.iterdir())

@@ -30,7 +30,9 @@ def downloaded(url: str, sha256: str, name: str, otherwise: str, differs: str) -
     if kept.is_file() and sha256_of(kept) == sha256:
         return kept
     if kept.is_file():
-        logger.warning("%s is damaged or another version (its sha256 is not the config's): downloading it anew", kept)
+        logger.warning(
+            "%s is damaged or another version (its sha256 is not the one that it must have): downloading it anew", kept
+        )
     logger.info("downloading %s", url)
     with atomic(kept) as temporary:
         try:

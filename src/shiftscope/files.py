@@ -119,14 +119,14 @@ def sha256_of(path: str | Path) -> str:
 
 
 def check_sha256(file: Path, expected: str, what: str, fix: str) -> None:
-    """Compare a file's sha256 with the configured one.
+    """Compare a file's sha256 with the one that it must have.
 
     Raises:
         ShiftScopeError: they differ; names both.
     """
     found = sha256_of(file)
     if found != expected:
-        raise ShiftScopeError(f"{what} has sha256 {found}, but the config says {expected}: {fix}")
+        raise ShiftScopeError(f"{what} has sha256 {found}, but must have {expected}: {fix}")
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:

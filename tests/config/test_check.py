@@ -86,6 +86,21 @@ def test_lists_of_variants_that_leave_nothing_to_train():
     assert refusal(raw).startswith("no variant is left to train on lang_1_1 with m: ")
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("pairs.words.codes", [9], "pairs.words.codes: nothing is trained on these pairs unless `variants` beside it says"),
+        ("variants.ssae.datasets", ["words"], "variants.ssae.datasets: nothing is trained on words unless pairs.words.variants"),
+    ],
+)  # fmt: skip
+def test_words_that_nothing_is_trained_on_take_no_part_in_training(path, value, expected):
+    raw = with_value(path, value)
+    raw["pairs"]["words"] = {"kind": "bat27"} | raw["pairs"].get("words", {})
+    assert refusal(raw).startswith(expected)
+    raw["pairs"]["words"]["variants"] = ["ssae"]
+    parse_config(raw)
+
+
 def test_nothing_to_train_on():
     assert refusal({"seeds": ["0"], "variants": {"ssae": {}}}).startswith(
         "there is nothing to train on: name a dataset"

@@ -15,8 +15,8 @@ def test_the_good_configuration_is_good():
     ]  # fmt: skip
     assert config.variants_on("m", "lang_1_1") == ["ssae", "ssae_paper", "mean_difference"]
     assert config.variants_on("m", "mine") == ["ssae", "ssae_paper"]  # nothing is labelled in these pairs
-    assert config.blocks_of("ssae") == ["0-1"]
-    assert config.blocks_of("mean_difference") == ["0"]
+    assert config.blocks_of("ssae", "lang_1_1") == ["0-1"]
+    assert config.blocks_of("mean_difference", "lang_1_1") == ["0"]
     assert [config.codes(*source) for source in config.trained_on()] == [[1], [2], [1], [2], [3]]
 
 
@@ -122,6 +122,36 @@ def test_a_twin_may_be_read_elsewhere():
     raw = with_layers()
     raw["lms"]["twin"]["layer"] = "final_norm"
     assert parse_config(raw).layers_of("twin") == {"twin": "final_norm"}
+
+
+def test_words_that_tell_concepts_apart_are_embedded_and_trained_on_only_where_their_entry_says_so():
+    raw = with_layers()
+    raw["pairs"]["bat27"] = {}
+    raw["lms"]["mapped"] = {"source": "mapped", "of": "m", "pairs": ["mine"], "variants": ["ssae"]}
+    config, without = parse_config(raw), parse_config(with_layers())
+    assert without.words_on() == []
+    assert config.words_on() == [(lm, "bat27") for lm in ("m", "m@final_norm", "twin", "twin@final_norm")]
+    assert config.variants_on("m", "bat27") == config.vectors_of("m", "bat27") == []
+    assert [place for place in config.trained_on() if place[0] != "mapped"] == without.trained_on()
+    for kind in ("language", "layers", "all", "synthetic"):
+        assert config.needed_by(kind) == without.needed_by(kind)
+    assert not any(dataset == "bat27" for _, dataset in config.exported())
+    raw["lms"]["m"]["pairs"] = ["lang_1_1"]
+    assert parse_config(raw).words_on() == [("twin", "bat27"), ("twin@final_norm", "bat27")]
+
+    asked = with_value("pairs.bat27", {"variants": ["mean_difference", "ssae"]})
+    config = parse_config(asked)
+    assert [place for place in config.trained_on() if place[1] == "bat27"] == [("m", "bat27"), ("twin", "bat27")]
+    assert (config.codes("m", "bat27"), config.variants_on("m", "bat27")) == ([27], ["ssae", "mean_difference"])
+    assert ("m", "bat27") in config.words_on()
+
+
+def test_concepts_of_words_are_tried_on_no_other_dataset():
+    raw = with_value("pairs.words", {"kind": "bat27", "variants": ["ssae"]})
+    raw["pairs"]["again"] = {"kind": "bat27", "variants": ["ssae"], "seed": 1}
+    raw["pairs"]["mine"] |= {"concepts": ["male_female"]}
+    raw["pairs"]["more"] = raw["pairs"]["mine"]
+    assert parse_config(raw).transfers("m") == [("mine", "more"), ("more", "mine")]
 
 
 def test_the_resolved_configuration_holds_every_default_and_does_not_depend_on_order():

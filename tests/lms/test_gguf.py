@@ -86,5 +86,5 @@ def test_a_gguf_file_that_lacks_a_weight_is_refused(tmp_path):
 
 def test_a_gguf_file_with_another_digest_is_refused(tmp_path):
     save_gguf(tmp_path / "tiny.gguf")
-    with pytest.raises(ShiftScopeError, match=rf"has sha256 \w+, but the config says {'0' * 64}"):
+    with pytest.raises(ShiftScopeError, match=rf"has sha256 \w+, but must have {'0' * 64}"):
         fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf"), "sha256": "0" * 64})

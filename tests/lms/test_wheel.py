@@ -64,7 +64,7 @@ def test_a_corrupt_wheel_from_the_index_is_refused(tmp_path, index):
     content[100] ^= 1
     wheel.write_bytes(content)
     found = hashlib.sha256(content).hexdigest()
-    with pytest.raises(ShiftScopeError, match=rf"sha256 {found}, but the config says {source['sha256']}"):
+    with pytest.raises(ShiftScopeError, match=rf"sha256 {found}, but must have {source['sha256']}"):
         fetch(tmp_path, source)
     assert not list((tmp_path / "downloads").glob("*")) and not (tmp_path / "lms/tiny").exists()
 

@@ -119,9 +119,7 @@ def test_the_published_file_is_verified_and_kept(tmp_path, monkeypatch, file):
         return file.open("rb")
 
     monkeypatch.setattr(downloads.urllib.request, "urlopen", urlopen)
-    with pytest.raises(
-        ShiftScopeError, match=r"raw\.githubusercontent.* has sha256 .* but the config says c90d85.*path:"
-    ):
+    with pytest.raises(ShiftScopeError, match=r"raw\.githubusercontent.* has sha256 .* but must have c90d85.*path:"):
         Truthfulqa11().build()
     assert not kept.exists()
     right = Truthfulqa11(sha256=hashlib.sha256(file.read_bytes()).hexdigest(), url="https://example.org/mc.json")

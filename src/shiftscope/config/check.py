@@ -55,6 +55,7 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         *_origins_of_lms(entries),
         *_shared_jobs(entries["variants"]),
         *_code_sizes(entries),
+        *_idle_words(entries),
         *_tables_and_figures(top, entries),
     )
     for problem in problems:
@@ -138,6 +139,17 @@ def _code_sizes(entries: Entries) -> Iterator[str]:
                     f"{section}.{name}.codes is missing: say how many concepts vary in these pairs, e.g. [5]; several sizes "
                     "can be compared"
                 )
+
+
+def _idle_words(entries: Entries) -> Iterator[str]:
+    """What says how to train on pairs of which nobody said that variants are trained on them."""
+    idle = [name for name, one in entries["pairs"].items() if not (one.params.trained_by_default or one.variants)]
+    for name in idle:
+        if entries["pairs"][name].codes:
+            yield f"pairs.{name}.codes: nothing is trained on these pairs unless `variants` beside it says what: add it"
+        for variant, entry in entries["variants"].items():
+            if name in (entry.datasets or []):
+                yield f"variants.{variant}.datasets: nothing is trained on {name} unless pairs.{name}.variants says what: add it"
 
 
 def _tables_and_figures(top: Top, entries: Entries) -> Iterator[str]:

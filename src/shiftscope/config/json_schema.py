@@ -15,13 +15,15 @@ Schema = dict[str, Any]
 def json_schema() -> Schema:
     """The schema of a config file. A file may hold some of the sections: it is laid over config.yaml."""
     sections = {name: _plain(field) for name, field in _fields(Top).items()}
-    sections["seeds"] |= {"items": {"type": ["string", "integer"], "pattern": r"^\d+(-\d+)?$"}}
+    blocks = {"items": {"type": ["string", "integer"], "pattern": r"^\d+(-\d+)?$"}}
+    sections["seeds"] |= blocks
     sections |= {section: _section(section) for section in KEYS}
     sections["behaviour"] = {
         "type": "object",
         "additionalProperties": {"anyOf": [_object(_fields(BehaviourEntry)), _NULL]},
     }
-    sections["activations"] = {"type": "object", "additionalProperties": _object(_with_codes(_fields(StoreEntry)))}
+    store = _object(_with_codes(_fields(StoreEntry)) | {"seeds": {"type": "array", "minItems": 1} | blocks})
+    sections["activations"] = {"type": "object", "additionalProperties": store}
     for section, prefix in (("tables", "table_"), ("figures", "figure_")):
         names = [name for name in catalogue.names() if name.startswith(prefix)]
         sections[section] = {"type": "array", "items": {"enum": names}, "uniqueItems": True}

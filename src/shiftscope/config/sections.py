@@ -14,9 +14,9 @@ from pydantic import (
     BeforeValidator,
     Field,
     TypeAdapter,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
 
 from shiftscope.kinds import LARGEST, Strict, UserPath
@@ -53,6 +53,18 @@ def _without_zero(doses: list[float]) -> list[float]:
     return doses
 
 
+def _blocks(blocks: list[Any]) -> list[str]:
+    names = [str(block) for block in blocks]
+    count = Counter(seed for block in names for seed in seeds_of(block))
+    if count.total() > MOST_SEEDS:
+        raise ValueError(f"{count.total()} seeds are too many: at most {MOST_SEEDS} in all blocks together")
+    twice = sorted(seed for seed in count if count[seed] > 1)
+    if twice:
+        raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
+    return names
+
+
+Blocks = Annotated[list[Any], Field(min_length=1), AfterValidator(_blocks)]
 Names = Annotated[list[str], AfterValidator(_each_once)]
 Selected = Annotated[Names, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1, le=100_000)]
@@ -172,15 +184,15 @@ class StoreEntry(Strict):
     """A corpus of which the activation of every token is cached, and what sparse autoencoders are trained on.
 
     `tokens` are read to train on and `held_out` of other documents, both in windows of `window` tokens, the separator
-    before each document among them. A part is a job's work and a shard a file: results depend on their sizes (a shard's
+    before each document among them. `seeds` are those of its autoencoders, by default all. A part is a job's work and a shard a file: results depend on their sizes (a shard's
     vectors are in an order of its own), never on how many jobs run at a time.
     """
 
     corpus: str
     lms: Selected
+    window: int = Field(128, ge=2)
     tokens: int = Field(ge=1, le=LARGEST)
     held_out: int = Field(ge=1, le=LARGEST)
-    window: int = Field(128, ge=2)
     separator: str | None = None
     tokens_per_part: int = Field(1_000_000, ge=1)
     tokens_per_shard: int = Field(32_768, ge=1)
@@ -188,13 +200,14 @@ class StoreEntry(Strict):
     seed: int = Field(0, ge=0)
     codes: SizesByVariant
     variants: Selected | None = None
+    seeds: Blocks | None = None
 
-    @model_validator(mode="after")
-    def _sizes(self) -> StoreEntry:
-        for name in ("tokens", "held_out", "tokens_per_part", "tokens_per_shard"):
-            if getattr(self, name) < self.window:
-                raise ValueError(f"{name} is less than a window of {self.window} tokens: raise it")
-        return self
+    @field_validator("tokens", "held_out", "tokens_per_part", "tokens_per_shard")
+    @classmethod
+    def _a_window_at_least(cls, tokens: int, info: ValidationInfo) -> int:
+        if tokens < info.data.get("window", 0):
+            raise ValueError(f"it is less than a window of {info.data['window']} tokens: raise it")
+        return tokens
 
     @property
     def windows(self) -> dict[str, int]:
@@ -250,7 +263,7 @@ def own_keys(section: str) -> set[str]:
 class Top(Strict):
     """The sections of a config file."""
 
-    seeds: list[Any] = Field(min_length=1)
+    seeds: Blocks
     corpora: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
@@ -260,18 +273,6 @@ class Top(Strict):
     behaviour: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     tables: Names = Field(default_factory=list)
     figures: Names = Field(default_factory=list)
-
-    @field_validator("seeds")
-    @classmethod
-    def _blocks(cls, blocks: list[Any]) -> list[str]:
-        names = [str(block) for block in blocks]
-        count = Counter(seed for block in names for seed in seeds_of(block))
-        if count.total() > MOST_SEEDS:
-            raise ValueError(f"{count.total()} seeds are too many: at most {MOST_SEEDS} in all blocks together")
-        twice = sorted(seed for seed in count if count[seed] > 1)
-        if twice:
-            raise ValueError(f"seed {twice[0]} is in two blocks: write each seed once")
-        return names
 
 
 def seeds_of(block: str) -> list[int]:

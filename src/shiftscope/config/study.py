@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, StoreEntry, VariantEntry
@@ -30,27 +31,42 @@ class Study(Strict):
         """The whole configuration, defaults included, as JSON values."""
         return self.model_dump(mode="json", serialize_as_any=True)
 
-    def dataset(self, name: str) -> DatasetEntry:
-        """The entry of a pair or synthetic dataset."""
-        return self.pairs.get(name) or self.synthetic[name]
+    def dataset(self, name: str) -> DatasetEntry | StoreEntry:
+        """The entry of a dataset: of pairs, synthetic, or of activations."""
+        return self.pairs.get(name) or self.synthetic.get(name) or self.activations[name]
 
     def trained_on(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) that is trained on and evaluated; synthetic data have the lm `synthetic`.
 
         A further layer of a language model counts as a language model of its own, called `lm@layer`.
         """
-        real = [
-            (reading, name)
-            for lm in self.lms
-            for reading in self.layers_of(lm)
-            for name in self.pairs
-            if self._reads(lm, name)
-        ]
+        real = self._embedded(name for name in self.pairs if self.is_trained_on(name))
         return real + [(SYNTHETIC, name) for name in self.synthetic]
 
     def stores(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose activations are cached; a further layer is a language model of its own."""
         return [(at, name) for name, entry in self.activations.items() for lm in entry.lms for at in self.layers_of(lm)]
+
+    def streamed_on(self) -> list[tuple[str, str]]:
+        """Those of the `stores` on which a sparse autoencoder is trained."""
+        return [
+            place for place in self.stores() if any(self.variants_on(*place, codes) for codes in self.codes(*place))
+        ]
+
+    def is_trained_on(self, dataset: str) -> bool:
+        """Whether variants are trained on a dataset: of some kinds only if its own `variants` names them."""
+        entry = self.dataset(dataset)
+        return dataset not in self.pairs or entry.params.trained_by_default or bool(entry.variants)
+
+    def words_on(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose pairs tell concepts apart: embedded whether or not anything is trained on them."""
+        return self._embedded(name for name, entry in self.pairs.items() if not entry.params.trained_by_default)
+
+    def _embedded(self, datasets: Iterable[str]) -> list[tuple[str, str]]:
+        """Those of the datasets that a language model embeds, with every layer at which it is read."""
+        names = list(datasets)
+        readings = ((lm, reading) for lm in self.lms for reading in self.layers_of(lm))
+        return [(reading, name) for lm, reading in readings for name in names if self._reads(lm, name)]
 
     def layers_of(self, lm: str) -> dict[str, str]:
         """What a language model is called where it is read, with the layer: `lm` itself, then `lm@layer`."""
@@ -120,13 +136,17 @@ class Study(Strict):
         """Variants trained on a dataset: all, unless the lm, dataset or code size lists some, or they list datasets.
 
         Without `codes`, for the main code size, the first. A supervised variant is left out where nothing is labelled.
+        Of activations it is those that read activations, whatever the lm lists; at a further layer only if it lists them.
         """
         entry = self.dataset(dataset)
-        names = [name for name in self.variants if name in (entry.variants or [name])]
+        of_text = dataset in self.activations
+        every = self.variants if self.is_trained_on(dataset) else ()
+        every = [name for name in every if (self.variants[name].params.reads == "activations") == of_text]
+        names = [name for name in every if name in (entry.variants or [name])]
         names = [name for name in names if dataset in (self.variants[name].datasets or [dataset])]
         listed = (entry.codes or {}).get(codes or self.codes(lm, dataset)[0])
         names = [name for name in names if name in (listed or [name])]
-        if lm != SYNTHETIC:
+        if lm != SYNTHETIC and not of_text:
             names = [name for name in names if name in (self.lm(lm).variants or [name])]
         size = codes or self.codes(lm, dataset)[0]
         names = [name for name in names if size <= (self.variants[name].params.most_codes or size)]
@@ -134,7 +154,8 @@ class Study(Strict):
             names = [name for name in names if not self.variants[name].params.supervised]
         if AT in lm:
             some = self.lm(lm).layer_variants
-            names = names[:1] if some is None else [name for name in names if name in some]
+            first = [] if of_text else names[:1]
+            names = first if some is None else [name for name in names if name in some]
         return names
 
     def candidates_on(self, lm: str, dataset: str, codes: int) -> list[str]:
@@ -198,9 +219,11 @@ class Study(Strict):
     def transfers(self, lm: str) -> list[tuple[str, str]]:
         """Pairs of datasets such that a vector learned on the first is tried on the second (out of distribution).
 
-        They share a concept, as far as it is known before the pairs are made, and the frame in which it is read.
+        They share a concept, as far as it is known before the pairs are made, and the frame in which it is read. Pairs that
+        tell many concepts apart (`words_on`) take no part.
         """
         names = [dataset for reading, dataset in self.needed_by("language") if reading == lm]
+        names = [name for name in names if self.pairs[name].params.trained_by_default]
         frames = {name: self.pairs[name].params.template for name in names}
         return [
             (first, second)
@@ -211,6 +234,8 @@ class Study(Strict):
     def _concepts(self, dataset: str) -> set[str]:
         return set(self.pairs[dataset].params.concept_names())
 
-    def blocks_of(self, variant: str) -> list[str]:
-        """Seed blocks of a variant; one that no seed enters is fitted once, as seed 0."""
-        return ["0"] if self.variants[variant].params.deterministic else self.blocks
+    def blocks_of(self, variant: str, dataset: str) -> list[str]:
+        """Seed blocks of a variant on a dataset; one that no seed enters is fitted once, as seed 0."""
+        if self.variants[variant].params.deterministic:
+            return ["0"]
+        return (self.activations[dataset].seeds if dataset in self.activations else None) or self.blocks

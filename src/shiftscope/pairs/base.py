@@ -35,7 +35,9 @@ class PairDataset(Kind):
     n_varying: ClassVar[int | None] = None
     """|V|, the code size if the config names none; None where only the user can say"""
     word_lists: ClassVar[tuple[str, ...]] = ()
-    """files of `data/words` that it reads"""
+    """word lists that it reads, as `word_lists.word_files` takes them"""
+    trained_by_default: ClassVar[bool] = True
+    """whether variants are trained on it; else only those that its own `variants` names, and any language model may embed it"""
 
     template: str
     seed: int = Field(0, ge=0)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from shiftscope.errors import ShiftScopeError, nearest
 from shiftscope.kinds import UserPath
-from shiftscope.pairs._split import split_by_group
+from shiftscope.pairs._split import linked, split_by_group
 from shiftscope.pairs._table import FileRow, Table, broken_byte, read_table
 from shiftscope.pairs.base import Pair, PairDataset, Pairs, Rejected
 
@@ -180,16 +180,7 @@ def _groups(usable: list[FileRow], params: Own) -> list[int]:
         names = [str(row.cells[params.group]).strip() for row in usable]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return [numbers[name] for name in names]
-    import numpy as np
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    ends = [[_plain(row.cells[name]) for name in (params.text_0, params.text_1)] for row in usable]
-    node = {text: number for number, text in enumerate(dict.fromkeys(text for two in ends for text in two))}
-    first, second = np.array([[node[text] for text in two] for two in ends]).T
-    edges = coo_array((np.ones(len(usable)), (first, second)), shape=(len(node), len(node)))
-    component = connected_components(edges, directed=False)[1]
-    return [int(group) for group in component[first]]
+    return linked([tuple(_plain(row.cells[name]) for name in (params.text_0, params.text_1)) for row in usable])
 
 
 def _pair(row: FileRow, group: int, params: Own) -> Pair:
