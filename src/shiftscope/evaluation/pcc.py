@@ -1,9 +1,9 @@
 """Rows of PCC: autoencoders of activations against the concepts of word pairs, and what stands beside every score.
 
-Words are those of a dataset of pairs in which one concept changes at a time (`bat27`), embedded as any pairs. Features of
-a word are the codes of its embedding. What no training made is scored by the same function, as rows of controls: the
+Words are those of a dataset of pairs in which one concept changes at a time (`bat27`), embedded as any pairs. Features
+of a word are the codes of its embedding. What no training made is scored by the same function, as rows of controls: the
 embedding's own coordinates (`neurons`), principal directions of the activations (`pca`), as many random directions as
-an autoencoder has latents, the autoencoder before its first step, and labels that were permuted before a probe saw them.
+an autoencoder has latents, the autoencoder before its first step, and labels that were permuted before any probe.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _checked(concept: pcc.ConceptWords, dataset: str) -> pcc.ConceptWords:
     for half in (False, True):
         if len(set(concept.after[concept.second == half])) < 2:
             raise ShiftScopeError(
-                f"{dataset}: concept {concept.name!r} lacks words of one side in its {'held-out' if half else 'training'} "
-                "pairs, so no probe can be fitted or scored: give it more pairs, or another `held_out`"
+                f"{dataset}: concept {concept.name!r} lacks words of one side in its "
+                f"{'held-out' if half else 'training'} pairs, so no probe can be fitted or scored: give it more pairs, or another `held_out`"
             )
     return concept
 

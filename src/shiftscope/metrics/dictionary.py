@@ -1,4 +1,4 @@
-"""What a sparse autoencoder of activations costs and explains: error, sparsity, dead latents, and what the LM loses by it.
+"""What a sparse autoencoder of activations explains, and how: error, sparsity, dead latents, what the LM loses by it.
 
 All of it on tokens that no training saw, or, in the metrics that end in `_words`, on the words of the concepts.
 """
@@ -14,8 +14,8 @@ from shiftscope.metrics.base import Metric
 
 FVU = Metric(
     "fvu", "FVU",
-    "Fraction of variance unexplained on held-out tokens: squared error of the reconstruction over squared distance to the mean "
-    "activation, each summed over all tokens; 0 is exact, and 1 as good as the mean.",
+    "Fraction of variance unexplained on held-out tokens: squared error of the reconstruction over squared distance to "
+    "the mean activation, each summed over all tokens; 0 is exact, and 1 as good as the mean.",
     "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 MSE = Metric(
@@ -45,8 +45,8 @@ DEAD_SHARE = Metric(
 )
 CE_RECOVERED = Metric(
     "ce_recovered", "CE recovered",
-    "Cross-entropy of next tokens that the LM keeps when reconstructions take the place of activations: 1 is as without an "
-    "autoencoder, 0 as with zeros in their place.",
+    "Cross-entropy of next tokens that the LM keeps when reconstructions take the place of activations: 1 is as without "
+    "an autoencoder, 0 as with zeros in their place.",
     "seed", higher_is_better=True, limits=(-math.inf, math.inf),
 )  # fmt: skip
 CE_RECOVERED_MEAN = Metric(
@@ -115,16 +115,16 @@ class Reconstruction:
 def ce_recovered(clean: float, reconstructed: float, ablated: float) -> float:
     """(CE_ablated - CE_reconstructed) / (CE_ablated - CE_clean), of mean cross-entropies in nats per token.
 
-    The convention of SAEBench and SAELens, which put zeros in the place of activations for CE_ablated; Gao et al. (2024)
-    report the loss itself. With the mean activation in their place it is `ce_recovered_mean`. Below 0 the reconstruction
-    is worse than the ablation.
+    The convention of SAEBench and SAELens, which put zeros in the place of activations for CE_ablated; Gao et al.
+    (2024) report the loss itself. With the mean activation in their place it is `ce_recovered_mean`. Below 0 the
+    reconstruction is worse than the ablation.
 
     Raises:
         ShiftScopeError: ablation costs nothing, so that there is nothing to recover.
     """
     if not ablated > clean:
         raise ShiftScopeError(
-            f"the LM's cross-entropy is {ablated:.4g} without these activations and {clean:.4g} with them: nothing depends on "
-            "them here, so none of it can be recovered; read another layer"
+            f"the LM's cross-entropy is {ablated:.4g} without these activations and {clean:.4g} with them: nothing depends "
+            "on them here, so none of it can be recovered; read another layer"
         )
     return (ablated - reconstructed) / (ablated - clean)

@@ -1,4 +1,4 @@
-"""Scores of a grid of settings at an equal sparsity or an equal error, so that dense and sparse are not ranked together."""
+"""Scores of a grid of settings at an equal sparsity or an equal error, so that dense is not ranked with sparse."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shiftscope.metrics.base import Metric
 
 PCC_AT_L0 = Metric(
     "pcc_heldout_at_l0", "PCC, held out, at equal L0",
-    "`pcc_heldout` of a variant at the number of active latents that its rivals have too, between its settings; made by "
-    "`table_b2` of the rows of all settings.",
+    "`pcc_heldout` of a variant at the number of active latents that its rivals have too, between its settings; made of "
+    "the rows of all settings by the tables that show it.",
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 PCC_AT_FVU = Metric(
@@ -21,7 +21,7 @@ PCC_AT_FVU = Metric(
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 FVU_AT_L0 = Metric(
-    "fvu_at_l0", "FVU at equal L0", "`fvu` of a variant at the number of active latents that its rivals have too, likewise.",
+    "fvu_at_l0", "FVU, at equal L0", "`fvu` of a variant at the number of active latents that its rivals have too.",
     "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 
@@ -42,7 +42,7 @@ def interpolated(cost: Sequence[float], score: Sequence[float], at: float) -> fl
 def common_level(ranges: Sequence[tuple[float, float]]) -> float | None:
     """The cost at which most of several `(lowest, highest)` ranges of costs can be compared, None if no two overlap.
 
-    Of the costs that lie in most ranges the geometric middle; of several such stretches, the one that spans most decades.
+    Of the costs that lie in most ranges the geometric middle; of several such stretches, the longest in decades.
     """
     ends = sorted({end for one in ranges for end in one if end > 0})
     stretches = [*pairwise(ends), *((end, end) for end in ends)]

@@ -2,11 +2,11 @@
 
 Paper B (§5, App. H.2) fits a probe per concept on the words of its pairs and asks of a dictionary for one feature that
 correlates with the probe's logit over the same words. It says neither whether correlation is signed or absolute, nor
-whether a feature may serve two concepts ("best-matching" in §6, the Hungarian algorithm in H.2), nor at which scale
-features are exponentiated first. All of these are here, by name. The headline is absolute, one to one, not exponentiated,
-beside the same held out: probe, feature and sign are chosen on one half of a concept's words and scored on the other.
-Choosing the best of many features inflates what is in sample: with 50 words a class, thousands of features of pure noise
-come to .3 and more.
+whether a feature may serve two concepts ("best-matching" in §6, the Hungarian algorithm in H.2), nor at which
+scale features are exponentiated first. All of these are here, by name. The headline is absolute, one to one, not
+exponentiated, beside the same held out: probe, feature and sign are chosen on one half of a concept's words and scored
+on the other. Choosing the best of many features inflates what is in sample: with 50 words a class, thousands of
+features of pure noise come to .3 and more.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ PCC_HELDOUT_COVERAGE = Metric(
 )  # fmt: skip
 PCC_AS = Metric(
     "pcc_as_*", "PCC, read as",
-    "Mean over concepts of `pcc`, read in another way: `signed`, with correlations as they are; `free`, each concept with its "
-    "best feature, whoever else has it; `exp`, of exponentials of features over their standard deviation; `exp_raw`, of "
-    "exponentials of features as they are, which depends on their scale.",
+    "Mean over concepts of `pcc`, read in another way: `signed`, with correlations as they are; `free`, each concept with "
+    "its best feature, whoever else has it; `exp`, of exponentials of features over their standard deviation; `exp_raw`, "
+    "of exponentials of features as they are, which depends on their scale.",
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 PCC_HELDOUT_AS = Metric(
@@ -52,14 +52,14 @@ PCC_HELDOUT_AS = Metric(
 )  # fmt: skip
 PCC_OTHERS = Metric(
     "pcc_others", "PCC, others",
-    "Mean absolute correlation of the feature that `pcc_heldout` chose with the logits of all other concepts, each over the "
-    "held-out half of its own words: what a selective feature has low.",
+    "Mean absolute correlation of the feature that `pcc_heldout` chose with the logits of all other concepts, each over "
+    "the held-out half of its own words: what a selective feature has low.",
     "seed × concept", higher_is_better=False, limits=(0, 1),
 )  # fmt: skip
 LATENT_F1 = Metric(
     "latent_f1", "F1, one latent",
-    "F1 of telling words after from words before by whether the feature that `pcc_heldout` chose is past a threshold, which "
-    "is chosen on one half of the words and scored on the other; a feature of noise comes to about two thirds.",
+    "F1 of telling words after from words before by whether the feature that `pcc_heldout` chose is past a threshold, "
+    "which is chosen on one half of the words and scored on the other; a feature of pure noise comes to half and more.",
     "seed × concept", higher_is_better=True, limits=(0, 1),
 )  # fmt: skip
 PROBE_ACCURACY = Metric(
@@ -108,8 +108,8 @@ class Logits(NamedTuple):
 def probe_logits(embeddings: np.ndarray, concepts: list[ConceptWords]) -> Logits:
     """Logits of two linear probes per concept on embeddings of words `[words, d]` (paper B, §5 and App. H.2).
 
-    Scikit-learn's logistic regression with its default penalty, L2 with `C` = 1, on embeddings as they are; iterated until
-    it converges, for which the default's 100 steps may be too few.
+    Scikit-learn's logistic regression with its default penalty, L2 with `C` = 1, on embeddings as they are; iterated
+    until it converges, for which the default's 100 steps may be too few.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -241,7 +241,7 @@ def others(found: Correlations) -> np.ndarray:
 
 
 def f1(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """F1 of predictions bool `[..., n]` against labels bool `[n]`: 2·tp / (predicted + true), 0 where nothing is right."""
+    """F1 of predictions bool `[..., n]` against labels bool `[n]`: 2·right / (predicted + true), 0 if none is right."""
     right, named = (predicted & true).sum(-1), predicted.sum(-1) + true.sum()
     return 2 * right / np.maximum(named, 1)
 
