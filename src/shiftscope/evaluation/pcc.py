@@ -84,7 +84,8 @@ def _checked(concept: pcc.ConceptWords, dataset: str) -> pcc.ConceptWords:
         if len(set(concept.after[concept.second == half])) < 2:
             raise ShiftScopeError(
                 f"{dataset}: concept {concept.name!r} lacks words of one side in its "
-                f"{'held-out' if half else 'training'} pairs, so no probe can be fitted or scored: give it more pairs, or another `held_out`"
+                f"{'held-out' if half else 'training'} pairs, so no probe can be fitted or scored: "
+                "give it more pairs, or another `held_out`"
             )
     return concept
 

@@ -45,8 +45,8 @@ DEAD_SHARE = Metric(
 )
 CE_RECOVERED = Metric(
     "ce_recovered", "CE recovered",
-    "Cross-entropy of next tokens that the LM keeps when reconstructions take the place of activations: 1 is as without "
-    "an autoencoder, 0 as with zeros in their place.",
+    "Cross-entropy of next tokens that the LM keeps when reconstructions take the place of activations: 1 is as "
+    "without an autoencoder, 0 as with zeros in their place.",
     "seed", higher_is_better=True, limits=(-math.inf, math.inf),
 )  # fmt: skip
 CE_RECOVERED_MEAN = Metric(
@@ -124,7 +124,7 @@ def ce_recovered(clean: float, reconstructed: float, ablated: float) -> float:
     """
     if not ablated > clean:
         raise ShiftScopeError(
-            f"the LM's cross-entropy is {ablated:.4g} without these activations and {clean:.4g} with them: nothing depends "
-            "on them here, so none of it can be recovered; read another layer"
+            f"the LM's cross-entropy is {ablated:.4g} without these activations and {clean:.4g} with them: nothing "
+            "depends on them here, so none of it can be recovered; read another layer"
         )
     return (ablated - reconstructed) / (ablated - clean)

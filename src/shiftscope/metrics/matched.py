@@ -12,8 +12,8 @@ from shiftscope.metrics.base import Metric
 
 PCC_AT_L0 = Metric(
     "pcc_heldout_at_l0", "PCC, held out, at equal L0",
-    "`pcc_heldout` of a variant at the number of active latents that its rivals have too, between its settings; made of "
-    "the rows of all settings by the tables that show it.",
+    "`pcc_heldout` of a variant at the number of active latents that its rivals have too, between its settings; made "
+    "of the rows of all settings by the tables that show it.",
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 PCC_AT_FVU = Metric(

@@ -41,9 +41,9 @@ PCC_HELDOUT_COVERAGE = Metric(
 )  # fmt: skip
 PCC_AS = Metric(
     "pcc_as_*", "PCC, read as",
-    "Mean over concepts of `pcc`, read in another way: `signed`, with correlations as they are; `free`, each concept with "
-    "its best feature, whoever else has it; `exp`, of exponentials of features over their standard deviation; `exp_raw`, "
-    "of exponentials of features as they are, which depends on their scale.",
+    "Mean over concepts of `pcc`, read in another way: `signed`, with correlations as they are; `free`, each concept "
+    "with its best feature, whoever else has it; `exp`, of exponentials of features over their standard deviation; "
+    "`exp_raw`, of exponentials of features as they are, which depends on their scale.",
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 PCC_HELDOUT_AS = Metric(
@@ -52,8 +52,8 @@ PCC_HELDOUT_AS = Metric(
 )  # fmt: skip
 PCC_OTHERS = Metric(
     "pcc_others", "PCC, others",
-    "Mean absolute correlation of the feature that `pcc_heldout` chose with the logits of all other concepts, each over "
-    "the held-out half of its own words: what a selective feature has low.",
+    "Mean absolute correlation of the feature that `pcc_heldout` chose with the logits of all other concepts, each "
+    "over the held-out half of its own words: what a selective feature has low.",
     "seed × concept", higher_is_better=False, limits=(0, 1),
 )  # fmt: skip
 LATENT_F1 = Metric(
