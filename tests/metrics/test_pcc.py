@@ -114,7 +114,7 @@ def test_large_features_overflow_no_exponential(world):
 
 @pytest.mark.parametrize("exponent", ["", "exp", "exp_raw"])
 def test_dead_and_constant_features_count_zero(world, exponent):
-    features, concepts, logits = world
+    _, concepts, logits = world
     dead = np.concatenate([np.zeros((360, 3)), np.full((360, 3), 1e5)], 1)
     found = pcc.correlations(dead, concepts, logits, exponent)
     assert all((part == 0).all() for part in found)

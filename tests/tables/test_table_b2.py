@@ -93,7 +93,7 @@ def test_without_one_of_the_four(tmp_path, name):
     levels = {system: level for system, level in GOOD.items() if system != name}
     found = told(sae_rows(levels) + control_rows(), tmp_path)
     assert [one.status for one in found] == ["not tested"] * 2
-    assert found[0].sentence == f"Not measured by PCC: {name}."
+    assert found[0].sentence.startswith(f"Not measured by PCC: {name}. L0 at the chosen settings: ")
 
 
 def test_one_that_explains_nothing_reproduces_nothing(tmp_path):
@@ -103,7 +103,18 @@ def test_one_that_explains_nothing_reproduces_nothing(tmp_path):
             found["value"] = 0.95
     found = told(rows, tmp_path)
     assert [one.status for one in found] == ["not reproduced", "does not hold"]
-    assert "Dead: my_topk, whose FVU is .9 or more." in found[0].sentence
+    assert "Dead: my_topk: the FVU is .9 or more" in found[0].sentence
+
+
+def test_one_whose_sparse_path_has_collapsed_reproduces_nothing(tmp_path):
+    here = {"kind": "kind_of_structured", "params": '{"cost": 16, "steps": 200}', "split": "train"}
+    rows = sae_rows(GOOD) + control_rows()
+    fine = [row("docs", "my_structured", "collapsed", 0.0, 512, seed=seed, **here) for seed in range(3)]
+    assert statuses(rows + fine, tmp_path) == ["reproduced", "holds"]
+    fallen = [one | {"value": float(one["seed"] == 2)} for one in fine]
+    found = told(rows + fallen, tmp_path)
+    assert [one.status for one in found] == ["not reproduced", "does not hold"]
+    assert "Dead: my_structured: " in found[0].sentence and "a path has collapsed" in found[0].sentence
 
 
 def test_one_place_of_two_where_it_fails(tmp_path):
@@ -151,7 +162,10 @@ def test_what_does_not_reach_the_common_sparsity_is_not_ranked_there(tmp_path):
     }
     found = told(rows, tmp_path)
     assert [one.status for one in found] == ["reproduced", "not tested"]
-    assert found[1].sentence == "Not measured by PCC, held out, at equal L0: batch_topk."
+    assert found[1].sentence == (
+        "Not measured by PCC, held out, at equal L0: batch_topk. L0 at the chosen settings: my_batch_topk 200, "
+        "my_p_annealing 16, my_structured 16, my_topk 16."
+    )
 
 
 def test_the_top_sentence_has_the_best_and_its_control(tmp_path):

@@ -13,11 +13,17 @@ from shiftscope.metrics import dictionary
 from shiftscope.metrics.dictionary import Reconstruction
 from shiftscope.variants.base import decode
 
+PATHS = {
+    dictionary.ACTIVE_SPARSE: "l0_sparse", dictionary.SPARSE_SHARE: "sparse_share", dictionary.COLLAPSED: "collapsed",
+}  # fmt: skip
+"""what training knows of an autoencoder of two paths, by metric: the name of the fact"""
+
 
 def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterator[Row]:
     """Error, L0 and dead latents of every model of every variant, on batches of held-out activations `[n, d]`.
 
     As in `shiftscope.evaluation.pcc.sae_rows`, models on the way have their `step`, and those before it are a control.
+    Of an autoencoder of two paths also what its training knows of each.
 
     Raises:
         ShiftScopeError: there is no batch.
@@ -39,5 +45,8 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
             dictionary.DEAD_LATENTS: float(counted.dead.sum()),
             dictionary.DEAD_SHARE: float(counted.dead.mean()),
         }
-        row = described(one, model) | step_of(one, model) | {"split": "test"}
-        yield from (row | {"metric": metric.name, "value": value} for metric, value in values.items())
+        row = described(one, model) | step_of(one, model)
+        yield from (row | {"split": "test", "metric": metric.name, "value": value} for metric, value in values.items())
+        for metric, fact in PATHS.items():
+            if model.facts.get(fact) is not None:
+                yield row | {"split": "train", "metric": metric.name, "value": model.facts[fact]}

@@ -43,6 +43,22 @@ DEAD_LATENTS = Metric(
 DEAD_SHARE = Metric(
     "dead_share", "dead share", "The same as a share of all latents.", "seed", higher_is_better=False, limits=(0, 1)
 )
+ACTIVE_SPARSE = Metric(
+    "active_latents_sparse", "L0, sparse path",
+    "Latents of the sparse path alone that are not zero, of an autoencoder that adds another to it, mean over the last "
+    "batches of training.",
+    "seed", limits=(0, math.inf),
+)  # fmt: skip
+SPARSE_SHARE = Metric(
+    "sparse_share", "sparse share",
+    "Share of what both paths explain that is lost without the sparse one, over the last batches of training.",
+    "seed", limits=(-math.inf, math.inf),
+)  # fmt: skip
+COLLAPSED = Metric(
+    "collapsed", "collapsed",
+    "1 if the sparse path has died while the other explains the activations, else 0: such a model is no sparse autoencoder.",
+    "seed", higher_is_better=False, limits=(0, 1),
+)  # fmt: skip
 CE_RECOVERED = Metric(
     "ce_recovered", "CE recovered",
     "Cross-entropy of next tokens that the LM keeps when reconstructions take the place of activations: 1 is as "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.dictionary import FVU, MSE, MSE_WORDS
+from shiftscope.metrics.dictionary import ACTIVE_LATENTS, COLLAPSED, FVU, MSE, MSE_WORDS
 from shiftscope.metrics.matched import FVU_AT_L0
 from shiftscope.tables.numbers import known
 from shiftscope.tables.saes import PLACE, Ranking, by_step, curves, legend, on_words, panels, ranked, with_equal_cost
@@ -22,7 +22,7 @@ TITLE = "B-F6 · Reconstruction error over training"
 CLAIM = "p-annealing reconstructs better than top-k and batch top-k, and the structured autoencoder best of all."
 SAID_BY = "paper B, App. H.3, Figure 6"
 PARTS = "saes"
-METRICS = (MSE_WORDS, MSE, FVU, FVU_AT_L0)
+METRICS = (MSE_WORDS, MSE, FVU, ACTIVE_LATENTS, COLLAPSED, FVU_AT_L0)
 PUBLISHED: dict = {}
 SOURCE = "paper B, Figure 6, has curves alone, and none of its numbers is in the extracted text."
 EMPTY = "No autoencoder of activations was measured on words whose concepts are known."

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.base import Metric
-from shiftscope.metrics.dictionary import ACTIVE_LATENTS, FVU
+from shiftscope.metrics.dictionary import ACTIVE_LATENTS, COLLAPSED, FVU
 from shiftscope.metrics.matched import FVU_AT_L0, PCC_AT_FVU, PCC_AT_L0, common_level, interpolated
 from shiftscope.metrics.pcc import PCC_HELDOUT
 from shiftscope.tables.numbers import number, series, spoken
@@ -181,21 +181,32 @@ def ranked(
             found = rankings(here, metric)
             lacking = [name for name in SYSTEMS if any(name not in one.values for one in found)]
             if lacking:
-                sentence = f"Not measured by {metric.label}: {series(lacking)}."
+                sentence = f"Not measured by {metric.label}: {series(lacking)}.{_sparsity(here)}"
                 verdicts.append(Verdict(recipe, lm, NOT_TESTED, sentence))
                 continue
             decided, dead = decide(found, here), _dead(here)
             said = [f"{metric.label}: {decided.text}.", *missing_controls(decided)]
-            said += [f"Dead: {series(dead)}, whose FVU is {number(DEAD, 1)} or more."] if dead else []
+            said += (
+                [f"Dead: {series(dead)}: the FVU is {number(DEAD, 1)} or more, or a path has collapsed."]
+                if dead
+                else []
+            )
             of_source = said_by != THIS_PROJECT and recipe == "paper"
             verdicts.append(Verdict(recipe, lm, status(decided, bool(dead), of_source), " ".join(said)))
     return verdicts
 
 
 def _dead(here: pd.DataFrame) -> list[str]:
-    """Variants that explain next to nothing, in any place."""
-    rows = of_metric(here, FVU)
-    return list(dict.fromkeys(rows.loc[rows["mean"] >= DEAD, "variant"]))
+    """Variants that explain next to nothing, or whose sparse path has collapsed for a seed, in any place."""
+    idle, fallen = of_metric(here, FVU), of_metric(here, COLLAPSED)
+    return list(dict.fromkeys([*idle.loc[idle["mean"] >= DEAD, "variant"], *fallen.loc[fallen["mean"] > 0, "variant"]]))
+
+
+def _sparsity(here: pd.DataFrame) -> str:
+    """What each variant costs at its chosen setting: why some cannot be compared at equal sparsity."""
+    rows = of_metric(here, ACTIVE_LATENTS).drop_duplicates("variant")
+    costs = [f"{name} {cost:.3g}" for name, cost in zip(rows["variant"], rows["mean"], strict=True)]
+    return f" L0 at the chosen settings: {', '.join(costs)}." if costs else ""
 
 
 def falling(values: Mapping[str, float]) -> bool:

@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.dictionary import ACTIVE_LATENTS, CE_RECOVERED, DEAD_SHARE, FVU
+from shiftscope.metrics.dictionary import (
+    ACTIVE_LATENTS,
+    ACTIVE_SPARSE,
+    CE_RECOVERED,
+    COLLAPSED,
+    DEAD_SHARE,
+    FVU,
+    SPARSE_SHARE,
+)
 from shiftscope.metrics.matched import FVU_AT_L0, PCC_AT_FVU, PCC_AT_L0
 from shiftscope.metrics.pcc import LATENT_F1, PCC, PCC_COVERAGE, PCC_HELDOUT, PCC_HELDOUT_COVERAGE, PCC_OTHERS
 from shiftscope.tables.numbers import spoken
@@ -41,7 +49,7 @@ SAID_BY = "paper B, §6, App. H.3, Table 2"
 PARTS = "saes"
 METRICS = (
     PCC, PCC_COVERAGE, PCC_HELDOUT, PCC_HELDOUT_COVERAGE, PCC_AT_L0, PCC_AT_FVU, LATENT_F1, PCC_OTHERS,
-    FVU, FVU_AT_L0, ACTIVE_LATENTS, DEAD_SHARE, CE_RECOVERED,
+    FVU, FVU_AT_L0, ACTIVE_LATENTS, ACTIVE_SPARSE, SPARSE_SHARE, COLLAPSED, DEAD_SHARE, CE_RECOVERED,
 )  # fmt: skip
 SOURCE = (
     "paper B, Table 2, of Pythia-70M on the Pile. Its coverage counts the row of averages as a 28th concept; here it is "
