@@ -187,7 +187,7 @@ def test_what_is_told_on_top_follows_the_verdicts(statuses, sentence):
 def test_only_a_source_is_reproduced(name, tmp_path):
     """No entry has its own words: what it says is of the statuses, and of a source it names the place."""
     module = entry(name)
-    assert module.SAID_BY == THIS_PROJECT or module.SAID_BY.startswith("paper A, ")
+    assert module.SAID_BY == THIS_PROJECT or module.SAID_BY.startswith(("paper A, ", "paper B, "))
     rows = [row("own", variant, "l0", 2.0, 4, seed=0) for variant in ("ssae", "ssae_paper")]
     assert module.verdict(built(name, rows, tmp_path)) == []
     assert {verdicts.REPRODUCED, verdicts.NOT_REPRODUCED} & set((module.CLAIM + module.EMPTY).split()) == set()

@@ -130,7 +130,7 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
     models: dict[tuple, int] = {}
     for keys, cells in wide.rows:
         strip = _strip(cells[main.name]) if with_strip and main.name in cells else None
-        name = f"{keys['variant']} × {keys['dose']:g}" if "dose" in keys else keys["variant"]
+        name = _named(keys)
         row = VariantRow(name, dead(cells), strip, [_cell(column, cells.get(column.metric)) for column in wide.columns])
         group = (keys["lm"], keys["layer"], keys["dataset"], keys["codes"])
         found.setdefault(group, []).append(row)
@@ -145,6 +145,13 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
             Group(dataset, ", ".join([*extra, count(codes, "code"), count(models[group], "model")]), rows, lm)
         )
     return groups
+
+
+def _named(keys: dict[str, Any]) -> str:
+    """A variant, and of a curve the dose or the step."""
+    if "dose" in keys:
+        return f"{keys['variant']} × {keys['dose']:g}"
+    return f"{keys['variant']}, step {keys['step']}" if "step" in keys else keys["variant"]
 
 
 def _cell(column: Column, record: dict[str, Any] | None) -> Cell:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from shiftscope import kinds
 from shiftscope.metrics.base import metric
 from shiftscope.metrics.sparsity import RECONSTRUCTION
-from shiftscope.tables.intervals import compare, summarise, units
+from shiftscope.tables.intervals import UNIT, compare, summarise, units
 from shiftscope.vocabulary import CONTROLS, RECOMMENDED
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 def control_means(rows: pd.DataFrame) -> dict[tuple, float]:
     """The mean of every control among `rows`, by `KEYS` and its name."""
-    return {key: units(group).mean() for key, group in rows[rows["control"] != ""].groupby([*KEYS, "control"])}
+    found, keys = rows[rows["control"] != ""], [*KEYS, "control"]
+    of_units = found.assign(**{name: found[name].fillna(-1) for name in UNIT}).groupby([*keys, *UNIT])["value"].mean()
+    return dict(of_units.groupby(keys).mean())
 
 
 def of_interest(metrics: pd.DataFrame, wanted: Sequence[Metric], all_settings: bool = False) -> pd.DataFrame:

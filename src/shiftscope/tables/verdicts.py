@@ -146,13 +146,17 @@ def _beside(found: Found | None, dead: list[str], alone: pd.DataFrame) -> Iterat
     """What else decided: dead models, controls that were not run, rows that could not be judged."""
     if dead:
         yield f"Dead on {series(dead)}: the error is {number(DEAD, 1)} of doing nothing's or more."
+    yield from missing_controls(found)
+    if found and len(alone):
+        yield f"Not judged, without a rival: {series(alone['dataset'].unique())}."
+
+
+def missing_controls(found: Found | None) -> list[str]:
+    """A sentence that names the controls that were not measured; none if all were."""
     missing = [
         CONTROLS.get(name, (name,))[0] for name, does in (found.controls if found else {}).items() if does is None
     ]
-    if missing:
-        yield f"Control not run: {series(missing)}."
-    if found and len(alone):
-        yield f"Not judged, without a rival: {series(alone['dataset'].unique())}."
+    return [f"Control not run: {series(missing)}."] if missing else []
 
 
 def told(verdicts: list[Verdict], does: str, does_not: str) -> str:

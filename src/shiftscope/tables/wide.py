@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VARIANT_KEYS = ["lm", "layer", "dataset", "codes", "variant"]
 """What makes a line of the wide form."""
+CURVES = ("dose", "step")
+"""columns of the tables of curves: each of their values is a line of the wide form, too"""
 DEAD_WORD = "dead"
 DEAD_MEANING = (
     f"the error on held-out pairs is {number(DEAD, 1)} of doing nothing's or more, so that it can reproduce nothing"
@@ -59,7 +61,7 @@ class Sheet:
 def sheet(table: pd.DataFrame, main: Metric) -> Sheet:
     """Arrange a tidy table by row and metric; `main` is the source's metric, which shows the worst model and the gain."""
     records = table.astype(object).where(table.notna(), None).to_dict("records")
-    named = [*VARIANT_KEYS, *(["dose"] if "dose" in table else [])]
+    named = [*VARIANT_KEYS, *(name for name in CURVES if name in table)]
     rows: dict[tuple, dict[str, dict[str, Any]]] = {}
     for record in records:
         rows.setdefault(tuple(record[name] for name in named), {})[record["metric"]] = record

@@ -1,0 +1,189 @@
+"""B-T2: features against concepts, as published, held out and at equal sparsity; every outcome of its verdict."""
+
+import math
+
+import pytest
+from helpers.fake_metrics import row
+from helpers.fake_saes import CONTROLS, GOOD, OF_MODELS, control_rows, sae_rows, systems  # noqa: F401
+from helpers.tables import built, one, verdict_on, written
+
+from shiftscope.tables import table_b2
+
+PLACE = "docs, words"
+pytestmark = pytest.mark.usefixtures("systems")
+
+
+def told(rows, folder):
+    table = built("table_b2", rows, folder)
+    return [verdict_on("table_b2", table, recipe) for recipe in ("paper", "ours")]
+
+
+def statuses(rows, folder):
+    return [one.status for one in told(rows, folder)]
+
+
+def test_means_controls_and_the_papers_numbers_stand_in_one_row(tmp_path):
+    table = built("table_b2", sae_rows(GOOD) + control_rows(), tmp_path)
+    found = one(table, dataset=PLACE, variant="my_structured", metric="pcc")
+    assert found["mean"] == pytest.approx(0.67)
+    assert found["published"] == 0.674
+    assert {name: found[name] for name in CONTROLS | OF_MODELS} == pytest.approx(CONTROLS | OF_MODELS)
+    concept = one(table, dataset=f"{PLACE}: verb_ved", variant="my_topk", metric="pcc")
+    assert (concept["mean"], concept["published"], concept["concept"]) == (pytest.approx(0.5), 0.371, "verb_ved")
+    assert concept["neurons"] == pytest.approx(0.3)  # the concept's own
+    assert set(table["concept"]) == {"", "verb_ved", "male_female"}
+
+
+def test_coverage_is_that_of_27_concepts_beside_the_papers(tmp_path):
+    table = built("table_b2", sae_rows(GOOD) + control_rows(), tmp_path)
+    found = table[table["metric"] == "pcc_coverage"].set_index("variant")["published"]
+    assert {name.removeprefix("my_"): round(100 * value, 1) for name, value in found.items()} == {
+        "topk": 11.1, "batch_topk": 7.4, "p_annealing": 88.9, "structured": 96.3,
+    }  # fmt: skip
+
+
+def test_published_concepts_are_27_and_their_mean_is_the_published_average():
+    numbers = dict(table_b2.PUBLISHED["pcc"])
+    averages = numbers.pop("average")
+    assert len(numbers) == 27
+    for system, average in averages.items():
+        assert sum(one[system] for one in numbers.values()) / 27 == pytest.approx(average, abs=6e-4)
+        covered = sum(one[system] > 0.5 for one in numbers.values()) / 27
+        assert table_b2.PUBLISHED["pcc_coverage"]["average"][system] == pytest.approx(covered)
+
+
+@pytest.mark.parametrize(
+    ("changed", "paper", "ours"),
+    [
+        ({}, "reproduced", "holds"),
+        ({"p_annealing": 0.66}, "not reproduced", "does not hold"),  # level with the next
+        ({"topk": 0.3}, "not reproduced", "does not hold"),
+    ],
+)
+def test_the_ranking(tmp_path, changed, paper, ours):
+    assert statuses(sae_rows(GOOD | changed) + control_rows(), tmp_path) == [paper, ours]
+
+
+@pytest.mark.parametrize("name", ["neurons", "pca", "random_dictionary"])
+def test_a_basis_that_does_as_well(tmp_path, name):
+    found = told(sae_rows(GOOD) + control_rows(CONTROLS | {name: 0.66}), tmp_path)
+    assert [one.status for one in found] == ["only without its control"] * 2
+    assert ".66" in found[0].sentence
+
+
+@pytest.mark.parametrize("name", list(OF_MODELS))
+def test_a_control_of_the_model_that_does_as_well(tmp_path, name):
+    rows = sae_rows(GOOD) + control_rows()
+    for found in rows:
+        if found["control"] == name and found["metric"].startswith("pcc"):
+            found["value"] = 0.9
+    assert statuses(rows, tmp_path) == ["only without its control"] * 2
+
+
+@pytest.mark.parametrize(("name", "label"), [("neurons", "neurons"), ("untrained_lm", "untrained")])
+def test_without_a_control(tmp_path, name, label):
+    rows = [found for found in sae_rows(GOOD) + control_rows() if found["control"] != name]
+    found = told(rows, tmp_path)
+    assert [one.status for one in found] == ["only without its control"] * 2
+    assert all(one.sentence.endswith(f"Control not run: {label}.") for one in found)
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+def test_without_one_of_the_four(tmp_path, name):
+    levels = {system: level for system, level in GOOD.items() if system != name}
+    found = told(sae_rows(levels) + control_rows(), tmp_path)
+    assert [one.status for one in found] == ["not tested"] * 2
+    assert found[0].sentence.startswith(f"Not measured by PCC: {name}. L0 at the chosen settings: ")
+
+
+def test_one_that_explains_nothing_reproduces_nothing(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    for found in rows:
+        if found["metric"] == "fvu" and found["variant"] == "my_topk":
+            found["value"] = 0.95
+    found = told(rows, tmp_path)
+    assert [one.status for one in found] == ["not reproduced", "does not hold"]
+    assert "Dead: my_topk: the FVU is .9 or more" in found[0].sentence
+
+
+def test_one_whose_sparse_path_has_collapsed_reproduces_nothing(tmp_path):
+    here = {"kind": "kind_of_structured", "params": '{"cost": 16, "steps": 200}', "split": "train"}
+    rows = sae_rows(GOOD) + control_rows()
+    fine = [row("docs", "my_structured", "collapsed", 0.0, 512, seed=seed, **here) for seed in range(3)]
+    assert statuses(rows + fine, tmp_path) == ["reproduced", "holds"]
+    fallen = [one | {"value": float(one["seed"] == 2)} for one in fine]
+    found = told(rows + fallen, tmp_path)
+    assert [one.status for one in found] == ["not reproduced", "does not hold"]
+    assert "Dead: my_structured: " in found[0].sentence and "a path has collapsed" in found[0].sentence
+
+
+def test_one_place_of_two_where_it_fails(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    bad = sae_rows(GOOD | {"topk": 0.1}) + control_rows()
+    more = [one | {"dataset": "pile", "eval_dataset": one["eval_dataset"].replace("docs", "pile")} for one in bad]
+    assert statuses(rows + more, tmp_path) == ["not reproduced", "does not hold"]
+
+
+def test_density_is_no_advantage_at_equal_sparsity(tmp_path):
+    """The structured one wins at the source's settings, where it has eight times the latents, and loses at equal L0."""
+    costs = {"structured": (128, 16), "p_annealing": (16, 128), "topk": (16, 128), "batch_topk": (16, 128)}
+    rows = sae_rows(GOOD, costs) + control_rows()
+    for found in rows:
+        if (
+            found["variant"] == "my_structured"
+            and '"cost": 16,' in found["params"]
+            and found["metric"].startswith("pcc")
+        ):
+            found["value"] -= 0.6
+    found = told(rows, tmp_path)
+    assert [one.status for one in found] == ["reproduced", "does not hold"]
+    assert "at L0 45.3" in found[1].sentence  # √(16·128)
+
+
+def test_at_equal_sparsity_scores_are_between_settings(tmp_path):
+    table = built("table_b2", sae_rows(GOOD) + control_rows(), tmp_path)
+    found = one(table, dataset=PLACE, variant="my_topk", metric="pcc_heldout_at_l0")
+    assert found["level"] == pytest.approx(math.sqrt(16 * 64))
+    assert found["mean"] == pytest.approx(0.3 + 0.05 / 2)
+    assert found["n"] == 3
+    error = one(table, dataset=PLACE, variant="my_topk", metric="pcc_heldout_at_fvu")
+    assert error["mean"] == pytest.approx(0.3 + 0.05 / 2)
+    assert error["level"] == pytest.approx(math.sqrt(0.2 * 0.1))
+
+
+def test_what_does_not_reach_the_common_sparsity_is_not_ranked_there(tmp_path):
+    costs = dict.fromkeys(GOOD, (16, 64)) | {"batch_topk": (200, 300)}
+    rows = sae_rows(GOOD, costs) + control_rows()
+    table = built("table_b2", rows, tmp_path)
+    assert set(table.loc[table["metric"] == "pcc_heldout_at_l0", "variant"]) == {
+        "my_structured",
+        "my_p_annealing",
+        "my_topk",
+    }
+    found = told(rows, tmp_path)
+    assert [one.status for one in found] == ["reproduced", "not tested"]
+    assert found[1].sentence == (
+        "Not measured by PCC, held out, at equal L0: batch_topk. L0 at the chosen settings: my_batch_topk 200, "
+        "my_p_annealing 16, my_structured 16, my_topk 16."
+    )
+
+
+def test_the_top_sentence_has_the_best_and_its_control(tmp_path):
+    table = built("table_b2", sae_rows(GOOD) + control_rows(CONTROLS | {"pca": 0.9}), tmp_path)
+    assert table_b2.finding(table) == (
+        "Of autoencoders of activations, on smollm2_135m my_structured reaches a held-out PCC of .57, and PCA, without a "
+        "trained dictionary, .80."
+    )
+
+
+def test_the_page_says_both_verdicts_and_the_correction(tmp_path):
+    text, _ = written("table_b2", built("table_b2", sae_rows(GOOD) + control_rows(), tmp_path), tmp_path)
+    assert "- The paper's recipe, smollm2_135m: **reproduced**." in text
+    assert "- Our recipe, smollm2_135m: **holds**." in text
+    assert "counts the row of averages as a 28th concept" in text
+    assert f"| {PLACE}: verb_ved | 512 | my_structured |" in text
+
+
+def test_rows_that_were_measured_on_no_words_give_no_table(tmp_path):
+    rows = [row("docs", "my_topk", "pcc", 0.5, 512, seed=0, kind="kind_of_topk")]
+    assert built("table_b2", rows, tmp_path).empty
