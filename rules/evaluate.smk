@@ -15,6 +15,8 @@ rule evaluate:
         log_of("evaluate", "{lm}/{dataset}"),
     benchmark:
         benchmark_of("evaluate", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of([*STUDY.pairs, *STUDY.synthetic]),
     threads: 1
     resources:
         mem_mb=memory_for,
@@ -28,6 +30,53 @@ rule evaluate:
 
 def every_variant(lm, dataset):
     return [name for codes in STUDY.codes(lm, dataset) for name in STUDY.variants_on(lm, dataset, codes)]
+
+
+def words_of_lm(pattern):
+    """Embeddings of all datasets of words that a language model reads at a layer."""
+    return lambda w: [pattern.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.words_on() if lm == w.lm]
+
+
+def sae_slice(w):
+    lm = STUDY.lm(w.lm)
+    return json_of(dtype=lm.dtype, batch_tokens=lm.batch_tokens, device_map=lm.device_map)
+
+
+rule evaluate_saes:
+    input:
+        shards=ancient(lambda w: [file for split in ("train", "test") for file in shards_of(w.lm, w.dataset, split)]),
+        manifest=paths.STORE,
+        windows=ancient(lambda w: paths.WINDOWS.format(lm=lm_of(w.lm), dataset=w.dataset)),
+        windows_manifest=lambda w: paths.WINDOWS_MANIFEST.format(lm=lm_of(w.lm), dataset=w.dataset),
+        documents=ancient(lambda w: paths.DOCUMENTS.format(corpus=STUDY.activations[w.dataset].corpus)),
+        lm_manifest=lambda w: paths.LM.format(lm=lm_of(w.lm)),
+        weights=ancient(lambda w: trained_on(w.lm, w.dataset, paths.MODELS)),
+        sidecars=lambda w: trained_on(w.lm, w.dataset, paths.MODELS_SIDECAR),
+        embeddings=ancient(words_of_lm(paths.EMBEDDINGS)),
+        embeddings_manifests=words_of_lm(paths.EMBEDDINGS_MANIFEST),
+        modules=lambda w: modules_of("evaluate_saes.py", *classes_of(every_variant(w.lm, w.dataset))),
+    output:
+        part=paths.PART,
+    log:
+        log_of("evaluate_saes", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("evaluate_saes", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.activations),
+    threads: 1
+    resources:
+        mem_mb=lambda w, input: 4000
+        + sum(Path(file).stat().st_size for file in input.weights if Path(file).exists()) // 10**6,
+    params:
+        slice=sae_slice,
+    message:
+        "metrics of autoencoders of {wildcards.dataset} by {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --manifest {input.manifest} --windows {input.windows}"
+        " --windows-manifest {input.windows_manifest} --documents {input.documents} --lm-manifest {input.lm_manifest}"
+        " --weights {input.weights} --sidecars {input.sidecars} --embeddings {input.embeddings}"
+        " --embeddings-manifests {input.embeddings_manifests} --part {output.part} --params {params.slice:q}"
+        " --modules {input.modules} --threads {threads} --log {log}"
 
 
 def transfer_datasets(w):

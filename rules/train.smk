@@ -34,14 +34,15 @@ def train_modules(names):
     def modules(w):
         variants = named(names, w)
         ways = {kinds.module_of("training", variant.params.training) for variant in variants.values()}
-        return modules_of("train.py", *classes_of(variants), *ways)
+        script = "train_streamed.py" if w.dataset in STUDY.activations else "train.py"
+        return modules_of(script, *classes_of(variants), *ways)
 
     return modules
 
 
 def jobs_of_training():
     """`(rule, variants, where it is the rule)`: one rule for any variant, and one for those that share a job."""
-    yield "train", ["{variant}"], {}
+    yield "train", ["{variant}"], {"dataset": one_of([*STUDY.pairs, *STUDY.synthetic])}
     for names, places in STUDY.trained_together().items():
         here = "|".join(f"{re.escape(lm)}(?=/{re.escape(dataset)}/codes_{codes}/)" for lm, dataset, codes in places)
         shared = rule_name("train", *names)
@@ -78,3 +79,39 @@ for name, names, places in jobs_of_training():
             "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
             " --weights {output.weights} --sidecars {output.sidecars}"
             " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
+def shards_of(lm, dataset, split):
+    """All shards of a split of a store."""
+    return [
+        paths.SHARD.format(lm=lm, dataset=dataset, part=part.name, shard=f"{number:04}")
+        for part in STUDY.activations[dataset].parts
+        if part.split == split
+        for number in range(part.shards)
+    ]
+
+
+rule train_streamed:
+    input:
+        shards=ancient(lambda w: shards_of(w.lm, w.dataset, "train")),
+        manifest=paths.STORE,
+        modules=train_modules(["{variant}"]),
+    output:
+        weights=paths.MODELS,
+        sidecars=paths.MODELS_SIDECAR,
+    log:
+        log_of("train_streamed", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}"),
+    benchmark:
+        benchmark_of("train_streamed", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.activations),
+    threads: 1  # a seed fixes a result on so many threads
+    resources:
+        mem_mb=lambda w: 2500 + 64 * int(w.codes) * 4096 * len(seeds_of(w.block)) // 10**6,
+    params:
+        slice=train_slice(["{variant}"]),
+    message:
+        "train {wildcards.variant} on activations of {wildcards.dataset} by {wildcards.lm}, {wildcards.codes} codes, seeds {wildcards.block}"
+    shell:
+        "{PYTHON} {input.modules[0]} --manifest {input.manifest} --weights {output.weights} --sidecars {output.sidecars}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

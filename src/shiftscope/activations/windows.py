@@ -252,3 +252,10 @@ def read_windows(path: Path, first: int, last: int) -> Windows:
         column = batch.column(name)
         arrays.append(column.values.to_numpy(zero_copy_only=True).reshape(-1, column.type.list_size)[first:last])
     return Windows(*arrays)
+
+
+def read_held_out(path: Path, manifest: Path) -> Windows:
+    """The windows of held-out documents."""
+    facts: WindowsFacts = read_json(manifest)
+    first = facts["windows"]["train"]
+    return read_windows(path, first, first + facts["windows"]["test"])

@@ -87,6 +87,8 @@ class Study(Strict):
 
         Further layers and mapped embeddings are shown only by the entries that ask for them, beside what they belong to.
         """
+        if kind == "saes":
+            return self.streamed_on()
         kinds = {place: self._kind_of(*place) for place in self.trained_on()}
         if kind == "mapped":
             mapped = [place for place, found in kinds.items() if found == "mapped"]
@@ -214,6 +216,8 @@ class Study(Strict):
             return any(self.transfers(lm) for lm in self.lms)
         if kind == "layers":
             return any(AT in lm for lm, _ in self.trained_on())
+        if kind == "saes" and not self.words_on():
+            return False
         return bool(self.asked() if kind == "behaviour" else self.needed_by(kind))
 
     def transfers(self, lm: str) -> list[tuple[str, str]]:

@@ -1,0 +1,21 @@
+"""Train the sparse autoencoders of a job on cached activations: every setting of their grids and a block of seeds."""
+
+from pathlib import Path
+
+from shiftscope.training.blocks import TrainSlice
+from shiftscope.training.streamed import train_streamed_block
+
+from shiftscope.activations.store import Store
+from shiftscope.workflow.job import run, state_folder
+
+
+def main(
+    manifest: Path, weights: list[Path], sidecars: list[Path], params: TrainSlice, checkpoint_seconds: int = 20
+) -> None:
+    """`weights` and `sidecars` are in the order of the variants."""
+    state = state_folder(params, [manifest], params.modules())
+    train_streamed_block(params, Store(manifest), zip(weights, sidecars, strict=True), state, checkpoint_seconds)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,142 @@
+"""All metrics of the autoencoders of one store: on held-out tokens, in the language model, against known concepts, on words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shiftscope.activations.patched import cross_entropy
+from shiftscope.activations.store import Chunk, Store
+from shiftscope.activations.windows import NOWHERE, Windows
+from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, described, random_directions
+from shiftscope.evaluation.dictionary import token_rows
+from shiftscope.evaluation.pcc import evaluate_words, step_of
+from shiftscope.files import read_parquet
+from shiftscope.kinds import Strict
+from shiftscope.metrics import correlation, dictionary
+from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.variants.base import decode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+logger = logging.getLogger(__name__)
+
+CE_TOKENS = 1024
+"""held-out tokens on which the language model is run with reconstructions"""
+SAMPLE = 8192
+"""activations of the training stream from which principal directions and linear readouts are estimated"""
+TOKENS = 4096
+"""held-out tokens that are compared with the concepts of their documents"""
+
+
+class SaeSlice(Strict):
+    """The slice of the config of an evaluation of autoencoders: how the language model is loaded."""
+
+    dtype: str
+    batch_tokens: int
+    device_map: str | dict[str, int | str] | None = None
+
+
+def evaluate(
+    store: Store, trained: list[Trained], words: list[PairEmbeddings], lm: PreTrainedModel, windows: Windows,
+    documents: Path, batch_tokens: int,
+) -> list[Row]:  # fmt: skip
+    """Rows of every model, and of what no training made.
+
+    Args:
+        store: the activations that they were trained on, and held-out ones.
+        trained: all variants.
+        words: datasets of words whose concepts are known, as the same language model embeds them.
+        lm: the language model.
+        windows: held-out windows.
+        documents: the corpus.
+        batch_tokens: tokens that the language model reads at a time.
+    """
+    dataset, twin = store.facts["dataset"], store.facts["untrained_of"]
+    base = {
+        "dataset": dataset, "eval_dataset": dataset, "lm": twin or store.facts["lm"], "layer": store.facts["layer"],
+        "control": "untrained_lm" if twin else "", "split": "test", "variant": "", "kind": "", "params": "{}",
+        "selected": True,
+    }  # fmt: skip
+    found = [*token_rows(trained, (chunk.activations for chunk in store.chunks("test")))]
+    if not twin:
+        found += ce_rows(store, trained, lm, windows, batch_tokens)
+        found += truth_rows(store, trained, documents)
+    rows = [base | row for row in found if not (twin and ("step" in row or row.get("control")))]
+    sample = first_rows(store, "train", SAMPLE).activations
+    for data in words:
+        rows += evaluate_words(data, dataset, trained, sample)
+    return rows
+
+
+def ce_rows(
+    store: Store, trained: list[Trained], lm: PreTrainedModel, windows: Windows, batch_tokens: int
+) -> Iterator[Row]:
+    """What the language model keeps of its cross-entropy when reconstructions take the place of activations."""
+    layer = store.facts["layer"]
+    some = Windows(*(column[: max(1, CE_TOKENS // windows.token.shape[1])] for column in windows))
+    mean = first_rows(store, "train", SAMPLE).activations.mean(0)
+    clean = cross_entropy(lm, layer, some, None, batch_tokens)
+    without = {
+        dictionary.CE_RECOVERED: cross_entropy(lm, layer, some, np.zeros_like, batch_tokens),
+        dictionary.CE_RECOVERED_MEAN: cross_entropy(
+            lm, layer, some, lambda states: np.broadcast_to(mean, states.shape).copy(), batch_tokens
+        ),
+    }
+    logger.info("cross-entropy %.3f nats on %d tokens; with nothing in the place of activations %.3f, with their mean %.3f",
+                clean, (some.document != NOWHERE).sum(), *without.values())  # fmt: skip
+    for one, model in ((each, model) for each in trained for model in each.models):
+        at = step_of(one, model)
+        if "step" in at:
+            continue
+
+        def reconstructed(states: np.ndarray, one: Trained = one, arrays: dict = model.arrays) -> np.ndarray:
+            return decode(arrays, one.variant.encode(arrays, states))
+
+        value = cross_entropy(lm, layer, some, reconstructed, batch_tokens)
+        for metric, ablated in without.items():
+            kept = dictionary.ce_recovered(clean, value, ablated)
+            yield described(one, model) | at | {"metric": metric.name, "value": kept}
+
+
+def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterator[Row]:
+    """MCC of codes of held-out tokens with the concepts of their documents, where the corpus tells these.
+
+    A token may come before its document has told a concept: what is linearly readable stands beside as the ceiling.
+    """
+    concepts = read_parquet(documents)
+    names = [name for name in concepts.column_names if name not in ("text", "source")]
+    if not names:
+        return
+    test, train = first_rows(store, "test", TOKENS), first_rows(store, "train", SAMPLE)
+    columns = [np.asarray(concepts[name].combine_chunks().dictionary_encode().indices) for name in names]
+    one_hot = np.concatenate([np.eye(column.max() + 1, dtype=np.float32)[column] for column in columns], axis=1)
+    truth, known = one_hot[test.document], one_hot[train.document]
+
+    def row(codes: np.ndarray) -> Row:
+        return {"metric": correlation.MCC_TRUTH.name, "value": correlation.mcc(codes, truth)}
+
+    for one, model in ((each, model) for each in trained for model in each.models):
+        yield described(one, model) | step_of(one, model) | row(one.variant.encode(model.arrays, test.activations))
+    ceiling = correlation.readability(train.activations, known, test.activations, truth)
+    yield {"metric": correlation.MCC_TRUTH.name, "value": ceiling, "control": "ceiling", "codes": 0}
+    yield row(test.activations) | {"control": "neurons", "codes": 0}
+    for size in sorted({one.n_codes for one in trained}):
+        for seed in range(RANDOM_DICTIONARIES):
+            codes = test.activations @ random_directions(size, seed, 0, store.d).T.astype(np.float32)
+            yield row(codes) | {"control": "random_dictionary", "seed": seed, "codes": size}
+
+
+def first_rows(store: Store, split: str, most: int) -> Chunk:
+    """The first vectors of a split, at most so many: a random sample, for so they are stored."""
+    chunks, count = [], 0
+    for chunk in store.chunks(split):
+        chunks.append(Chunk(*(column[: most - count] for column in chunk)))
+        count += len(chunks[-1].token)
+        if count == most:
+            break
+    return Chunk(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
