@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from shiftscope.pair_embeddings import read_embeddings
-from shiftscope.training.base import TrainSlice, train_block
+from shiftscope.training.base import train_block
+from shiftscope.training.blocks import TrainSlice
 from shiftscope.workflow.job import run, state_folder
 
 

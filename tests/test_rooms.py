@@ -188,6 +188,7 @@ def test_formats_are_written_and_read_by_one_module():
     assert writes == reads == {
         "files.py", "pair_embeddings.py", "models.py", "steering/vectors.py",
         "activations/last_token.py", "steering/likelihood.py", "training/constrained.py", "training/language_model.py",
+        "training/streamed.py",
     }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from shiftscope.models import Model, Replica
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, read_embeddings
 from shiftscope.synthetic.base import write_synthetic
 from shiftscope.synthetic.linear_shifts import LinearShifts
-from shiftscope.training.base import TrainSlice, VariantSlice, train
+from shiftscope.training.base import train
+from shiftscope.training.blocks import TrainSlice, VariantSlice
 from shiftscope.variants.base import Variant
 
 torch.set_num_threads(1)  # equal to the bit on one thread, and tiny products do not gain from two

@@ -170,7 +170,7 @@ class Study(Strict):
         found: dict[str, str] = {}
         for name in self.variants_on(lm, dataset, codes):
             params = self.variants[name].params
-            if params.candidate and not params.n_pairs and params.orientation == "given" and not self._is_special(name):
+            if params.candidate and not self._is_special(name) and params.orientation == "given":
                 found.setdefault(self.variants[name].kind, name)
         return list(found.values())
 
@@ -180,9 +180,9 @@ class Study(Strict):
         return found if len(found) > 1 else []
 
     def _is_special(self, variant: str) -> bool:
-        """Whether it is there for some tables alone, or its settings are numbers of pairs."""
+        """Whether it is there for some tables alone, or its settings are numbers of pairs; of what is trained on pairs."""
         entry = self.variants[variant]
-        return bool(entry.shown_in) or any(setting.n_pairs for setting in entry.settings)
+        return bool(entry.shown_in) or any(setting.n_pairs for setting in [entry.params, *entry.settings])
 
     def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
         """The variants trained on a dataset, those that share a job together, the one whose job it is first."""

@@ -4,46 +4,13 @@ import importlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from shiftscope import kinds
-from shiftscope.errors import ShiftScopeError
-from shiftscope.kinds import Strict
-from shiftscope.models import BlockFacts, Model, Replica, alive, write_models
+from shiftscope.models import Model, Replica, alive
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs, turned
+from shiftscope.training.blocks import TrainSlice, check_finite, write_block
 from shiftscope.training.held_out import MOST_CODES, gains
 from shiftscope.variants.base import Arrays, Constrained, Facts, Variant, codes_of
-
-
-class VariantSlice(Strict):
-    """One of the variants that a training node trains."""
-
-    variant: str
-    kind: str
-    settings: list[dict[str, Any]]
-    candidate: bool = False
-    """whether it may be recommended here, so that its held-out gain is measured"""
-
-
-class TrainSlice(Strict):
-    """The slice of the config of a training node."""
-
-    lm: str
-    dataset: str
-    codes: int
-    variants: list[VariantSlice]
-    """in the order of the files that are written; all are trained in one way"""
-    seeds: list[int]
-
-    def modules(self) -> list[str]:
-        """The code that is found by name: the variants' classes and their way of training."""
-        classes = {one.kind: kinds.load("variants", one.kind) for one in self.variants}
-        ways = {kind.training for kind in classes.values()}
-        return [kinds.module_of("variants", kind) for kind in classes] + [
-            kinds.module_of("training", way) for way in ways
-        ]
 
 
 def train_block(
@@ -62,11 +29,7 @@ def train_block(
         settings = [variant(**setting) for setting in one.settings]
         replicas = replicas_of(settings, data, params.seeds)
         models = train(settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate)
-        facts = BlockFacts(
-            lm=params.lm, dataset=params.dataset, codes=params.codes, variant=one.variant, kind=one.kind,
-            settings=[setting.model_dump() for setting in settings],
-        )  # fmt: skip
-        write_models(weights, sidecar, models, facts)
+        write_block(params, one, models, weights, sidecar)
     shutil.rmtree(state, ignore_errors=True)
 
 
@@ -121,16 +84,8 @@ def train(
     models = []
     for replica in replicas:
         arrays, facts = found[replica]
-        _check_finite(replica, arrays)
+        check_finite(replica, arrays)
         codes = codes_of(type(settings[0]), arrays, *data.training_sides(replica.data_seed))
         facts = facts | told.get(replica.setting, {})
         models.append(Model(*replica, arrays | {"alive": alive(codes, arrays["decoder"])}, facts))
     return models
-
-
-def _check_finite(replica: Replica, arrays: Arrays) -> None:
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ShiftScopeError(
-            f"training of setting {replica.setting}, data seed {replica.data_seed}, seed {replica.seed} diverged "
-            "(NaN or infinity in its weights): lower the variant's `lr`"
-        )

@@ -24,6 +24,7 @@ from shiftscope.files import atomic, canonical_json
 from shiftscope.models import Replica
 from shiftscope.pair_embeddings import TrainingPairs
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
+from shiftscope.training.draws import generator, normal
 from shiftscope.variants.base import Arrays, Constrained, Facts, Prepared
 
 logger = logging.getLogger(__name__)
@@ -136,8 +137,8 @@ class Batch:
         self.constants = {name: torch.tensor([c[name] for c in constants]) for name in constants[0]}
 
         d_in = self.inputs.shape[2]
-        normals = [_normal(replica.seed, start) for replica in members for start in range(self.starts)]
-        singles = [variant.initial(n_codes, d_in, normal) for normal in normals]
+        normals = [normal(replica.seed, start) for replica in members for start in range(self.starts)]
+        singles = [variant.initial(n_codes, d_in, draws) for draws in normals]
         self.weights = {name: torch.stack([single[name] for single in singles]) for name in singles[0]}
         trained = [tensor for name, tensor in self.weights.items() if name not in variant.buffers]
         for tensor in trained:
@@ -224,7 +225,7 @@ class Batch:
     def _sample(self) -> torch.Tensor:
         """Rows on which the end is judged, at random: the first ones of a user's file need not be like the others."""
         rows = self.inputs.shape[1]
-        return torch.randperm(rows, generator=_generator(2))[:FACT_ROWS] if rows > FACT_ROWS else torch.arange(rows)
+        return torch.randperm(rows, generator=generator(2))[:FACT_ROWS] if rows > FACT_ROWS else torch.arange(rows)
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser state, multipliers and step."""
@@ -255,17 +256,6 @@ class Batch:
         return named
 
 
-def _generator(*key: int) -> torch.Generator:
-    """A generator that is a function of `key` alone, and far from that of a neighbouring key."""
-    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
-
-
-def _normal(seed: int, start: int) -> Callable[..., torch.Tensor]:
-    generator = _generator(0, seed, *([start] if start else []))
-    return lambda *shape: torch.randn(*shape, generator=generator)
-
-
 def _rows(seed: int, chunk: int, rows: int, batch_size: int) -> torch.Tensor:
     """Row numbers of the batches of one chunk of steps `[CHUNK, batch]`, drawn with replacement."""
-    return torch.randint(rows, (CHUNK, batch_size), generator=_generator(1, seed, chunk))
+    return torch.randint(rows, (CHUNK, batch_size), generator=generator(1, seed, chunk))

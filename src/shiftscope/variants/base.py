@@ -10,10 +10,10 @@ arguments, and their methods are enough to write a loss.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.kinds import Kind
@@ -30,7 +30,7 @@ Facts = dict[str, float | None]
 """what is known of a model's training (docs/file-formats.md)"""
 
 
-WAYS = ("closed_form", "constrained")
+WAYS = ("closed_form", "constrained", "streamed")
 """modules of `shiftscope.training` that train variants"""
 
 
@@ -39,8 +39,8 @@ class Variant(Kind):
 
     training: ClassVar[str]
     """the way in which it is trained, one of `WAYS`"""
-    reads: ClassVar[Literal["shifts", "embeddings"]] = "shifts"
-    """what it encodes: differences of a pair's embeddings, or each of the two"""
+    reads: ClassVar[Literal["shifts", "embeddings", "activations"]] = "shifts"
+    """what it encodes: differences of a pair's embeddings, each of the two, or activations of a corpus"""
     supervised: ClassVar[bool] = False
     """whether it needs pairs that are known to differ in one concept"""
     deterministic: ClassVar[bool] = False
@@ -61,13 +61,6 @@ class Variant(Kind):
     chosen_by_truth: ClassVar[bool] = False
     """whether its setting is chosen by the true concepts of training pairs, where they are known, and not by UDR: an
     advantage for a rival of ours"""
-
-    n_pairs: int | None = Field(
-        None, ge=2, description="the first so many training pairs in a random order; by default all"
-    )
-    orientation: Literal["given", "random"] = Field(
-        "given", description="training pairs as the dataset has them, or turned at random (an ablation)"
-    )
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -91,7 +84,18 @@ class Variant(Kind):
         return outputs
 
 
-class ClosedForm(Variant):
+class PairVariant(Variant):
+    """A variant that is trained on pairs, of which it may take fewer, or turn them round."""
+
+    n_pairs: int | None = Field(
+        None, ge=2, description="the first so many training pairs in a random order; by default all"
+    )
+    orientation: Literal["given", "random"] = Field(
+        "given", description="training pairs as the dataset has them, or turned at random (an ablation)"
+    )
+
+
+class ClosedForm(PairVariant):
     """A variant that is fitted model by model."""
 
     training = "closed_form"
@@ -125,7 +129,7 @@ class Loss(NamedTuple):
     sparsity: torch.Tensor
 
 
-class Constrained(Variant):
+class Constrained(PairVariant):
     """A variant that is trained by gradient steps, many replicas at once, with a multiplier each if it has a constraint.
 
     With several `starts` per seed weights are `[R * starts, …]`, while inputs, which these share, stay
@@ -178,10 +182,97 @@ class Constrained(Variant):
         """Arrays of one replica in the embedding space."""
 
 
+class Streamed(Variant):
+    """A sparse autoencoder that is trained on a stream of activations, each replica by itself, all from one pass.
+
+    Its inputs x are activations, centred and over one number, so that E‖x‖² = d. Weights have at least `encoder` `[F, d]`,
+    `encoder_bias` `[F]`, `decoder` `[F, d]` (unit rows, which training keeps so), `decoder_bias` `[d]`, and `since_fired`
+    `[F]`, the vectors since each latent fired, which the loss counts and no optimiser sees. Defaults are paper B's (App.
+    H.3), the learning rate, which its text has lost, that of Karvonen et al. 2024.
+    """
+
+    training = "streamed"
+    reads = "activations"
+    buffers: ClassVar[tuple[str, ...]] = ("since_fired",)
+    """tensors that the loss updates itself and no optimiser sees"""
+
+    steps: int = Field(20_000, ge=0, description="optimiser steps; 0 leaves it untrained")
+    batch_size: int = Field(10_000, ge=1, description="activations per step")
+    lr: float = Field(3e-4, gt=0, description="learning rate of Adam, constant after the warm-up")
+    warmup: int = Field(200, ge=0, description="steps in which the learning rate rises from zero, linearly")
+    checkpoints: tuple[int, ...] = Field((), description="steps whose weights are kept as models, too, in rising order")
+    order_seed: int = Field(0, ge=0, description="of the order in which activations are read, the same for all seeds")
+    dead_after: int = Field(
+        10_000_000,
+        ge=1,
+        description="activations without firing after which a latent is dead (Gao et al. 2024, App. A.2)",
+    )
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _in_order(cls, steps: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        last = info.data.get("steps", 0)
+        if list(steps) != sorted(set(steps)) or (steps and not 0 <= steps[0] <= steps[-1] <= last):
+            raise ValueError(f"checkpoints must be steps from 0 to {last} in rising order, each once")
+        return steps
+
+    def initial(self, n_codes: int, d: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """Tensors of one replica: random unit directions, the encoder as their transpose, no biases; `normal` draws."""
+        decoder = normal(n_codes, d)
+        decoder = decoder / decoder.norm(dim=1, keepdim=True)
+        biases = {"encoder_bias": decoder.new_zeros(n_codes), "decoder_bias": decoder.new_zeros(d)}
+        since = decoder.new_zeros(n_codes).long()
+        return {"encoder": decoder.clone(), "decoder": decoder, **biases, "since_fired": since}
+
+    @abstractmethod
+    def loss(self, weights: Tensors, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        """The loss of a batch `[batch, d]`, a number; it also updates the `buffers`, once a step."""
+
+    def export(self, weights: Tensors, latest: Callable[[], Iterator[torch.Tensor]]) -> Arrays:
+        """Arrays of one replica in the space of its inputs, code = encoder @ x + encoder_bias before any nonlinearity.
+
+        Args:
+            weights: as `initial` makes them.
+            latest: reads the latest training batches `[batch, d]`, for what is estimated in the end.
+        """
+        bias = weights["encoder_bias"] - weights["encoder"] @ weights["decoder_bias"]
+        kept = {name: weights[name].numpy() for name in ("encoder", "decoder", "decoder_bias")}
+        return kept | {"encoder_bias": bias.numpy()}
+
+    def facts(self, weights: Tensors, step: int, measured: Facts) -> Facts:
+        """What is known of a replica after `step` steps beside what was `measured` on the latest batches."""
+        return {}
+
+    @staticmethod
+    def paths(arrays: Arrays, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Of a code that is a sum of several, each of these `[n, F]` by name; nothing of any other."""
+        return {}
+
+    def _count(self, weights: Tensors, fired: torch.Tensor, n: int) -> None:
+        """Count vectors since each latent fired; `fired` `[F]` says which did in this batch of `n`."""
+        weights["since_fired"].add_(n).masked_fill_(fired, 0)
+
+
 def unit_rows(weights: Tensors, name: str = "decoder") -> None:
-    """Scale each decoder direction `[R, k, d]` to unit norm, in place (paper A, App. B.1)."""
+    """Scale each decoder direction `[…, k, d]` to unit norm, in place (paper A, App. B.1)."""
     decoder = weights[name].data
-    decoder.div_(decoder.norm(dim=2, keepdim=True).clamp_min(1e-8))
+    decoder.div_(decoder.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+
+
+def in_raw_space(arrays: Arrays, mean: np.ndarray, scale: float) -> Arrays:
+    """Arrays of an autoencoder of x = (z - mean) / scale as those of one of z, float32; codes grow by `scale`.
+
+    Each `…encoder_bias` belongs to the `…encoder` `[F, d]` of the same name, and a `threshold` is on codes.
+    """
+    import numpy as np
+
+    raw = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+    for name in (name for name in arrays if name.endswith("encoder_bias")):
+        raw[name] = scale * raw[name] - raw[name.removesuffix("_bias")] @ mean
+    raw["decoder_bias"] = scale * raw["decoder_bias"] + mean
+    if "threshold" in raw:
+        raw["threshold"] = scale * raw["threshold"]
+    return {name: array.astype(np.float32) for name, array in raw.items()}
 
 
 def linear_model(encoder: np.ndarray, decoder: np.ndarray, bias: np.ndarray | None = None) -> Arrays:

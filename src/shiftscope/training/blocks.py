@@ -1,0 +1,64 @@
+"""What a training job is given and what it writes, in whichever way it trains."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shiftscope import kinds
+from shiftscope.errors import ShiftScopeError
+from shiftscope.kinds import Strict
+from shiftscope.models import BlockFacts, Model, Replica, write_models
+from shiftscope.variants.base import Arrays
+
+
+class VariantSlice(Strict):
+    """One of the variants that a training node trains."""
+
+    variant: str
+    kind: str
+    settings: list[dict[str, Any]]
+    candidate: bool = False
+    """whether it may be recommended here, so that its held-out gain is measured"""
+
+
+class TrainSlice(Strict):
+    """The slice of the config of a training node."""
+
+    lm: str
+    dataset: str
+    codes: int
+    variants: list[VariantSlice]
+    """in the order of the files that are written; all are trained in one way"""
+    seeds: list[int]
+
+    def modules(self) -> list[str]:
+        """The code that is found by name: the variants' classes and their way of training."""
+        classes = {one.kind: kinds.load("variants", one.kind) for one in self.variants}
+        ways = {kind.training for kind in classes.values()}
+        return [kinds.module_of("variants", kind) for kind in classes] + [
+            kinds.module_of("training", way) for way in ways
+        ]
+
+
+def write_block(params: TrainSlice, one: VariantSlice, models: list[Model], weights: Path, sidecar: Path) -> None:
+    """Write the models of one variant of a node, with all parameters of its settings."""
+    kind = kinds.load("variants", one.kind)
+    facts = BlockFacts(
+        lm=params.lm, dataset=params.dataset, codes=params.codes, variant=one.variant, kind=one.kind,
+        settings=[kind(**setting).model_dump(mode="json") for setting in one.settings],
+    )  # fmt: skip
+    write_models(weights, sidecar, models, facts)
+
+
+def check_finite(replica: Replica, arrays: Arrays) -> None:
+    """Refuse what a training that diverged has left.
+
+    Raises:
+        ShiftScopeError: an array holds NaN or infinity; names the replica.
+    """
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ShiftScopeError(
+            f"training of setting {replica.setting}, data seed {replica.data_seed}, seed {replica.seed} diverged "
+            "(NaN or infinity in its weights): lower the variant's `lr`"
+        )
