@@ -134,7 +134,8 @@ def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:
 def _code_sizes(entries: Entries) -> Iterator[str]:
     for section in ("pairs", "synthetic"):
         for name, entry in entries[section].items():
-            if not (entry.codes or entry.params.n_varying):
+            idle = section == "pairs" and not (entry.params.trained_by_default or entry.variants)
+            if not (entry.codes or entry.params.n_varying or idle):
                 yield (
                     f"{section}.{name}.codes is missing: say how many concepts vary in these pairs, e.g. [5]; several sizes "
                     "can be compared"

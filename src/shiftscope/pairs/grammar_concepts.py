@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from shiftscope import kinds
+from shiftscope.corpora.grammar import ShortDocuments
 from shiftscope.pairs._split import split_by_group
 from shiftscope.pairs.base import Pair, PairDataset, Pairs
 
@@ -27,19 +27,18 @@ TRIES = 200
 
 
 class GrammarConcepts(PairDataset):
-    """`pairs` of each concept's first two values; `corpus` is the grammar, as it is by default."""
+    """`pairs` of each concept's first two values."""
 
     trained_by_default = False
     word_lists = ("lang_1_1", "gender_1_1", "binary_2_2", "corr_2_1", "cat_135_3")
 
-    corpus: str = "grammar"
     pairs: int = Field(100, ge=4)
     template: str = "{text}"
     held_out: float = Field(0.5, gt=0, lt=1)
 
     def build(self) -> Pairs:
         """Pairs of all concepts, each text once; a group is a pair."""
-        grammar = kinds.load("corpora", self.corpus)().build()
+        grammar = ShortDocuments().build()
         pairs: list[Pair] = []
         for column, concept in enumerate(grammar.concepts):
             found = itertools.islice(beginnings(grammar, concept, self.seed, TRIES * self.pairs), self.pairs)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class BatchTopK(TopK):
     """Hyperparameters of `batch_topk`: those of `topk`, `k` on average."""
 
+    system = "batch_topk"
+
     def _chosen(self, found: torch.Tensor) -> Entries:
         from shiftscope.variants._sparse import largest_of_all
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class PAnnealing(Streamed):
     """Hyperparameters of `p_annealing`."""
 
+    system = "p_annealing"
+
     buffers = ("since_fired", "coefficient", "penalties")
 
     coefficient: float = Field(1.0, ge=0, description="λ while p is 1, in units of inputs with E‖x‖² = d")

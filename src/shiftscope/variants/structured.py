@@ -40,6 +40,8 @@ FEWEST_CODES, LEAST_SHARE = 1.0, 0.05
 class Structured(PAnnealing):
     """Hyperparameters of `structured`: those of `p_annealing`, and of the path of low rank."""
 
+    system = "structured"
+
     mode: Literal["loss_weight", "path_scale"] = Field(
         "loss_weight", description="γ weighs the nuclear norm alone, or the path, too"
     )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class TopK(Streamed):
     """Hyperparameters of `topk`."""
 
+    system = "topk"
+
     k: int = Field(32, ge=1, description="codes of an activation that may differ from zero")
     k_aux: int | None = Field(None, ge=1, description="dead latents that model the error; by default half the width d")
     auxiliary: float = Field(1 / 32, ge=0, description="α, the weight of the dead latents' error")
