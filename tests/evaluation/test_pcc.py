@@ -43,7 +43,8 @@ def words_data(untrained_of=None, **change):
              "concepts": CONCEPTS, "truths": {"concepts": CONCEPTS}, "primary_truth": "concepts"}  # fmt: skip
     text = np.arange(6 * N).reshape(2, 3 * N)
     parts = {
-        "embedding_0": sides[0][None, order].astype(np.float32), "embedding_1": sides[1][None, order].astype(np.float32),
+        "embedding_0": sides[0][None, order].astype(np.float32),
+        "embedding_1": sides[1][None, order].astype(np.float32),
         "split": held[order].astype(np.uint8), "group": np.arange(3 * N), "concept": concept[None, order],
         "sign": np.ones((1, 3 * N), np.int8), "truths": {"concepts": truth[None, order]}, "facts": facts, "text": text,
     }  # fmt: skip

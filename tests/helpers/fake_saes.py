@@ -1,4 +1,4 @@
-"""Metric rows of autoencoders of activations, such as an evaluation writes, and classes that say whose systems they are."""
+"""Metric rows of autoencoders of activations, such as an evaluation writes, and classes of the source's systems."""
 
 import json
 from types import SimpleNamespace

@@ -134,7 +134,7 @@ def test_with_fewer_features_than_concepts_those_left_out_count_zero(world):
 
 
 def test_noise_scores_in_sample_and_not_held_out():
-    """At 50 words a class, with as many features as a dictionary has: chance is .3 to .4 in sample, and near 0 held out."""
+    """At 50 words a class, with as many features as a dictionary has: .3 to .4 in sample, and near 0 held out."""
     rng = np.random.default_rng(4)
     concepts = concepts_of(27, 100)
     embeddings = rng.normal(size=(2700, 48))
@@ -182,9 +182,12 @@ def test_probes_are_scikit_learns_at_its_default_penalty():
 
     rng = np.random.default_rng(8)
     (concept,) = concepts_of(1, 40)
-    embeddings = rng.normal(size=(40, 4)) + concept.after[:, None]
-    expected = LogisticRegression().fit(embeddings, concept.after).decision_function(embeddings)
-    assert pcc.probe_logits(embeddings, [concept]).whole[0] == pytest.approx(expected, abs=1e-3)
+    for d in (4, 100):  # fewer dimensions than words, and more
+        embeddings = rng.normal(size=(40, d)) + concept.after[:, None]
+        found, first = pcc.probe_logits(embeddings, [concept]), ~concept.second
+        for logit, some in ((found.whole[0], first | True), (found.half[0], first)):
+            expected = LogisticRegression(tol=1e-8, max_iter=10_000).fit(embeddings[some], concept.after[some])
+            assert logit == pytest.approx(expected.decision_function(embeddings), abs=1e-4)
 
 
 def test_permuted_labels_keep_the_balance_of_both_halves():

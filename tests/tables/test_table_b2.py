@@ -171,8 +171,8 @@ def test_what_does_not_reach_the_common_sparsity_is_not_ranked_there(tmp_path):
 def test_the_top_sentence_has_the_best_and_its_control(tmp_path):
     table = built("table_b2", sae_rows(GOOD) + control_rows(CONTROLS | {"pca": 0.9}), tmp_path)
     assert table_b2.finding(table) == (
-        "Of autoencoders of activations, on smollm2_135m my_structured reaches a held-out PCC of .57, and PCA, without a "
-        "trained dictionary, .80."
+        "Of autoencoders of activations, on smollm2_135m my_structured reaches a held-out PCC of .57, and PCA, without "
+        "a trained dictionary, .80."
     )
 
 

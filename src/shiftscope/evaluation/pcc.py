@@ -21,6 +21,8 @@ from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.variants.base import decode
 
+PERMUTATIONS = 2
+"""draws of permuted labels behind each chance level, of which every concept has its own"""
 HEADLINE = ((pcc.PCC, pcc.PCC_COVERAGE, "train"), (pcc.PCC_HELDOUT, pcc.PCC_HELDOUT_COVERAGE, "test"))
 """of in sample and held out: the score of a concept, its coverage, and the split of their rows"""
 
@@ -36,12 +38,11 @@ class Words(NamedTuple):
     """draws of labels, each with its probes"""
 
 
-def words_of(data: PairEmbeddings, permutations: int = 3) -> Words:
+def words_of(data: PairEmbeddings) -> Words:
     """The words of every concept of a dataset, once each, with probes that were fitted once.
 
     A word is before or after by the sign with which its concept changes in the pair, whichever way the pair was turned.
-    Training pairs are the half that chooses, held-out pairs the half that is scored; `permutations` is of the draws of
-    permuted labels.
+    Training pairs are the half that chooses, held-out pairs the half that is scored.
 
     Raises:
         ShiftScopeError: a pair changes several concepts or none, or one half of a concept lacks words of one side;
@@ -68,7 +69,7 @@ def words_of(data: PairEmbeddings, permutations: int = 3) -> Words:
         word, after, second = np.unique(sides.astype(np.int64), axis=0).T
         concepts.append(_checked(pcc.ConceptWords(name, word, after == 1, second == 1), data.facts["dataset"]))
     embeddings = both[place]
-    draws = [[one.permuted(seed) for one in concepts] for seed in range(permutations)]
+    draws = [[one.permuted(seed) for one in concepts] for seed in range(PERMUTATIONS)]
     permuted = [(draw, pcc.probe_logits(embeddings, draw)) for draw in draws]
     return Words(embeddings, concepts, pcc.probe_logits(embeddings, concepts), permuted)
 

@@ -56,7 +56,7 @@ SPARSE_SHARE = Metric(
 )  # fmt: skip
 COLLAPSED = Metric(
     "collapsed", "collapsed",
-    "1 if the sparse path has died while the other explains the activations, else 0: such a model is no sparse autoencoder.",
+    "1 if the sparse path has died while the other explains the activations, else 0: that is no sparse autoencoder.",
     "seed", higher_is_better=False, limits=(0, 1),
 )  # fmt: skip
 CE_RECOVERED = Metric(

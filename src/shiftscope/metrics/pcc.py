@@ -108,14 +108,16 @@ class Logits(NamedTuple):
 def probe_logits(embeddings: np.ndarray, concepts: list[ConceptWords]) -> Logits:
     """Logits of two linear probes per concept on embeddings of words `[words, d]` (paper B, §5 and App. H.2).
 
-    Scikit-learn's logistic regression with its default penalty, L2 with `C` = 1, on embeddings as they are; iterated
-    until it converges, for which the default's 100 steps may be too few.
+    Scikit-learn's logistic regression with its default penalty, L2 with `C` = 1, on embeddings as they are. Its default
+    solver often stops at 100 steps short of the optimum; Newton's steps reach it. The weights lie in the span of the
+    words that are fitted, so coordinates in that span give the same probe in less time where d is more than the words.
     """
     from sklearn.linear_model import LogisticRegression
 
     def fitted(some: np.ndarray, concept: ConceptWords) -> np.ndarray:
-        probe = LogisticRegression(C=PENALTY, max_iter=10_000)
         inputs = embeddings[concept.row].astype(np.float64)
+        inputs = inputs @ np.linalg.qr(inputs[some].T)[0]
+        probe = LogisticRegression(C=PENALTY, solver="newton-cholesky", tol=1e-8, max_iter=1000)
         return probe.fit(inputs[some], concept.after[some]).decision_function(inputs)
 
     whole = [fitted(np.ones(len(one.row), bool), one) for one in concepts]

@@ -30,8 +30,8 @@ PUBLISHED: dict = {}
 SOURCE = "paper B, Figure 7, has curves alone, and neither its numbers nor the values of γ are in the extracted text."
 EMPTY = "No structured autoencoder was trained at several values of γ (`gamma`)."
 CAPTION = (
-    "A curve per γ over steps of training, all other hyperparameters equal. Points: mean over seeds (and concepts); bars: "
-    "95 % interval of the mean."
+    "A curve per γ over steps of training, all other hyperparameters equal. Points: mean over seeds (and concepts); "
+    "bars: 95 % interval of the mean."
 )
 
 
@@ -61,8 +61,8 @@ def _only_gamma(setting: dict, other: dict) -> bool:
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
-    """Holds where, at the last step, the γ with the highest mean PCC is neither the smallest nor the largest, no γ has an
-    error more than 2 % below its, and both ends of the grid lose to it: .02 in PCC, or 2 % in error.
+    """Holds where, at the last step, the γ with the highest mean PCC is neither the smallest nor the largest, no γ has
+    an error more than 2 % below its, and both ends of the grid lose to it: .02 in PCC, or 2 % in error.
 
     Control: the spread over seeds, if PCC's range over γ is within two standard deviations of it.
     """

@@ -226,7 +226,7 @@ def best_control(row: Mapping, names: Sequence[str]) -> tuple[str, float] | None
 
 
 def panels(table: pd.DataFrame, metrics: Sequence[Metric]) -> Iterator[tuple[Axes, pd.DataFrame, Metric]]:
-    """A figure of a row of panels per language model and place, one per metric: axes with their rows, if there are any."""
+    """A figure of a row of panels per language model and place, one per metric: axes with their rows, if any."""
     from matplotlib.figure import Figure
 
     from shiftscope.tables.drawing import CONTROL
@@ -245,7 +245,7 @@ def panels(table: pd.DataFrame, metrics: Sequence[Metric]) -> Iterator[tuple[Axe
 
 
 def curves(axes: Axes, rows: pd.DataFrame, x: str, by: str) -> None:
-    """A curve of means with their intervals over the column `x` for every value of the column `by`, named in a legend."""
+    """A curve of means with their intervals over the column `x` for every value of the column `by`."""
     from shiftscope.tables.drawing import COLOURS
 
     for place, (name, line) in enumerate(rows.groupby(by, sort=False)):

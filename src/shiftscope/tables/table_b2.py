@@ -1,10 +1,10 @@
 """B-T2: features of autoencoders against the concepts of word pairs: as published, held out, at equal sparsity.
 
-Paper B (§5-6, App. H.3, Table 2) ranks four autoencoders of Pythia-70M's last layer by it. Choosing one of many features
+Paper B (§5-6, App. H.3, Table 2) ranks four autoencoders of Pythia-70M's last layer so. Choosing one of many features
 on the very words that are scored inflates it, and dense features score higher than sparse ones, whatever they are. So
 beside each score stand permuted labels, the untrained language model, the untrained autoencoder, as many random
-directions, the raw neurons and principal directions; and variants are ranked once more by held-out words where they have
-equally many active latents, between the settings of each, and where they leave an equal error.
+directions, the raw neurons and principal directions; and variants are ranked once more by held-out words where they
+have equally many active latents, between the settings of each, and where they leave an equal error.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ METRICS = (
     FVU, FVU_AT_L0, ACTIVE_LATENTS, ACTIVE_SPARSE, SPARSE_SHARE, COLLAPSED, DEAD_SHARE, CE_RECOVERED,
 )  # fmt: skip
 SOURCE = (
-    "paper B, Table 2, of Pythia-70M on the Pile. Its coverage counts the row of averages as a 28th concept; here it is "
-    "over 27: 11.1, 7.4, 88.9 and 96.3 % in place of 10.7, 7.1, 89.3 and 96.4."
+    "paper B, Table 2, of Pythia-70M on the Pile. Its coverage counts the row of averages as a 28th concept; here it "
+    "is over 27: 11.1, 7.4, 88.9 and 96.3 % in place of 10.7, 7.1, 89.3 and 96.4."
 )
 EMPTY = "No autoencoder of activations was measured on words whose concepts are known."
 COLUMNS = ("topk", "batch_topk", "p_annealing", "structured")
@@ -121,7 +121,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
-    """Holds where each system's mean PCC is more than .02 above the next one's: of the paper's recipe as it computes it,
+    """Holds where each system's mean PCC is more than .02 above the next one's: of the paper's recipe as it has it,
     at the source's settings; of ours held out, at equally many active latents.
 
     Controls, if one scores as high as the structured autoencoder at the source's settings, in sample or held out
