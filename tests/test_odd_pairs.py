@@ -55,11 +55,33 @@ def test_shifts_that_are_far_too_long_are_odd():
 
 
 def test_a_reason_that_holds_of_more_than_a_fifth_is_no_oddity():
-    assert found(unit_shifts(), TRAINING, ending(*range(6))) == ([0, 1, 2, 3, 4, 5], [])
-    assert found(unit_shifts(), TRAINING, ending(*range(7))) == ([], [])
-    long = {f"row_{row}": 20.0 for row in range(7)}
-    assert found(unit_shifts(**long), TRAINING, ending(8)) == ([8], [])
-    assert found(unit_shifts(**dict(list(long.items())[:6])), TRAINING)[1] == [0, 1, 2, 3, 4, 5]
+    assert found(unit_shifts(), TRAINING, ending(*range(8))) == ([*range(8)], [])
+    assert found(unit_shifts(), TRAINING, ending(*range(9))) == ([], [])
+    long = {f"row_{row}": 20.0 for row in range(9)}
+    assert found(unit_shifts(**long), TRAINING, ending(10)) == ([10], [])
+    assert found(unit_shifts(**dict(list(long.items())[:8])), TRAINING)[1] == [*range(8)]
+
+
+def test_a_few_that_chance_has_brought_to_one_side_are_odd_all_the_same():
+    """2 of 12 pairs, both among the 7 to train on."""
+    training, last = np.arange(12) < 7, np.full((2, 12), 7)
+    last[1, 5:7] = 8
+    shifts = np.ones((12, 1))
+    shifts[5:7] = 8
+    assert found(shifts, training, last) == ([5, 6], [5, 6])
+
+
+def test_many_that_hold_most_of_the_energy_stay_and_are_said():
+    long = {f"row_{row}": 20.0 for row in range(9)}
+    shifts = unit_shifts(**long)
+    assert warning(odd_pairs(shifts, TRAINING), shifts, TRAINING) == ""  # the longest fifth are not more than the next
+    shifts[:6] *= 3
+    share = 6 * 3600 / (6 * 3600 + 3 * 400 + 21)
+    assert warning(odd_pairs(shifts, TRAINING), shifts, TRAINING) == (
+        f"the longest 6 of 30 training pairs hold {share:.0%} of the shifts' energy, so that they decide most of what is "
+        "learned: see whether they differ in what the others do"
+    )
+    assert warning(odd_pairs(0 * shifts, TRAINING), 0 * shifts, TRAINING) == ""
 
 
 def test_where_ends_differ_anyway_none_is_odd_by_them():
