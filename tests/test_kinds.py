@@ -60,7 +60,7 @@ def test_names_are_those_of_files_that_are_neither_base_nor_private():
         "affine", "affine_paper", "dictionary_learning", "ica", "l1_tied", "mean_difference", "pca", "probe_direction",
         "shared", "shift_mixture", "ssae", "ssae_paper", "ssae_paper_repaired",
     ]  # fmt: skip
-    assert kinds.names("corpora") == ["grammar"]
+    assert kinds.names("corpora") == ["docstrings", "grammar", "pile", "text"]
     assert kinds.names("variants", "ssae*", "pca") == ["pca", "ssae", "ssae_paper", "ssae_paper_repaired"]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_parquet
+from shiftscope.texts import broken_byte
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,6 @@ def read_table(path: Path) -> Table:
         raise ShiftScopeError(f"{path} holds no rows")
     _check_encoding(path, table)
     return table
-
-
-def broken_byte(text: str) -> str | None:
-    """Where a text holds something that is no UTF-8, or None: `byte 0xe9 at character 4`."""
-    for place, character in enumerate(text, start=1):
-        code = ord(character)
-        if 0xD800 <= code <= 0xDFFF:
-            what = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"lone surrogate U+{code:04X}"
-            return f"{what} at character {place}"
-    return None
 
 
 def _check_encoding(path: Path, table: Table) -> None:
