@@ -1,5 +1,7 @@
 """Text as it came in a user's file: what in it is no UTF-8, and how it is shown where it is refused."""
 
+from typing import Any
+
 SHOWN = 200
 """characters of a refused text: enough to find it, too few to copy an over-long file"""
 
@@ -25,3 +27,18 @@ def shown(text: str) -> str:
     )
     readable = readable.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
     return readable if len(readable) <= SHOWN else readable[:SHOWN] + "…"
+
+
+def parquet_cells(column: Any) -> list[Any]:
+    """The cells of a column; strings by way of their bytes, since Parquet does not check that they are UTF-8.
+
+    Bytes that are none become lone surrogates, as `surrogateescape` has them.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column.to_pylist()
+    cells = column.cast(pa.large_binary()).to_pylist()
+    return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells]

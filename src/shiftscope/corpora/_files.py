@@ -16,6 +16,7 @@ from typing import Any
 
 from shiftscope.corpora._text import Batch, Item, Place, in_batches
 from shiftscope.errors import ShiftScopeError
+from shiftscope.texts import parquet_cells
 
 PACKED = {".zst": "zstd", ".gz": "gzip"}
 BLOCK = 1 << 16
@@ -140,20 +141,9 @@ def _parquet(file: Path, codec: str | None, column: str, seen: int) -> Iterator[
             raise _WholeFileError(f"no column {column} (it has {', '.join(opened.schema_arrow.names)})")
         number = 0
         for batch in opened.iter_batches(ROWS, columns=[column]):
-            cells = _cells(batch.column(0)) if number + len(batch) > seen else ()
+            cells = parquet_cells(batch.column(0)) if number + len(batch) > seen else ()
             yield from ((one, cell, "") for one, cell in enumerate(cells, start=number + 1) if one > seen)
             number += len(batch)
-
-
-def _cells(column: Any) -> list[Any]:
-    """The cells of a column; strings by way of their bytes, since Parquet does not check that they are UTF-8."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column.to_pylist()
-    return [None if cell is None else _decoded(cell) for cell in column.cast(pa.large_binary()).to_pylist()]
 
 
 READERS: dict[str, Callable[[Path, str | None, str, int], Iterator[Numbered]]] = {

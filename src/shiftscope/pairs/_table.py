@@ -11,7 +11,7 @@ from typing import Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_parquet
-from shiftscope.texts import broken_byte
+from shiftscope.texts import broken_byte, parquet_cells
 
 
 @dataclass(frozen=True)
@@ -154,19 +154,7 @@ def _parquet(path: Path) -> Table:
         table = read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ShiftScopeError(f"{path} is not a readable Parquet file ({error}): write it again") from error
-    columns = {name: _parquet_cells(table[name]) for name in table.column_names}
+    columns = {name: parquet_cells(table[name]) for name in table.column_names}
     rows = [FileRow(number, {name: cells[number - 1] for name, cells in columns.items()})
             for number in range(1, table.num_rows + 1)]  # fmt: skip
     return Table(list(columns), rows)
-
-
-def _parquet_cells(column: Any) -> list[Any]:
-    """The cells of a column; strings by way of their bytes, since Parquet does not check that they are UTF-8."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column.to_pylist()
-    cells = column.cast(pa.large_binary()).to_pylist()
-    return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells]
