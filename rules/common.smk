@@ -27,7 +27,7 @@ from shiftscope.tables import base as catalogue
 from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
-from shiftscope.workflow.digests import user_file_digest
+from shiftscope.workflow.digests import user_file_digest, user_files_digest
 from shiftscope.workflow.imports import code_of
 from shiftscope.workflow.paths import benchmark_of, entry_file, lm_of, log_of
 
@@ -41,6 +41,13 @@ try:
         name: user_file_digest(entry.params.user_file, f"pairs.{name}.path")
         for name, entry in STUDY.pairs.items()
         if entry.params.user_file
+    }
+    ORIGINS = {
+        name: {
+            "versions": entry.params.versions(),
+            "files_sha256": user_files_digest(entry.params.user_path, f"corpora.{name}.path"),
+        }
+        for name, entry in STUDY.corpora.items()
     }
 except ShiftScopeError as error:
     raise WorkflowError(str(error)) from None

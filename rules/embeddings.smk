@@ -10,6 +10,7 @@ def embed_slice(w, output):
         dataset=w.dataset,
         layer=lm.layer,
         token="last",
+        trained_on=STUDY.is_trained_on(w.dataset),
         dtype=lm.dtype,
         batch_tokens=lm.batch_tokens,
         device_map=lm.device_map,

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from shiftscope.activations.store import Store
 from shiftscope.training.blocks import TrainSlice
 from shiftscope.training.streamed import train_streamed_block
-
-from shiftscope.activations.store import Store
 from shiftscope.workflow.job import run, state_folder
 
 

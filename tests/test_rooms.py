@@ -19,7 +19,7 @@ from shiftscope.workflow.imports import code_of, imports
 SOURCE = ROOT / "src"
 HOUSE = SOURCE / "shiftscope"
 FLOORS = (
-    ("errors",), ("files", "vocabulary"), ("kinds",), ("word_lists", "downloads", "odd_pairs", "pair_embeddings", "models"),
+    ("errors",), ("files", "vocabulary", "texts"), ("kinds",), ("word_lists", "downloads", "odd_pairs", "pair_embeddings", "models"),
     ("generative",), ("corpora",), ("lms",), ("activations",), ("pairs",), ("synthetic",), ("variants",), ("training",),
     ("metrics",), ("steering",), ("evaluation",), ("tables",), ("workflow",), ("report",), ("config",),
 )  # fmt: skip

@@ -151,3 +151,32 @@ def test_a_variant_that_no_vector_comes_from_is_an_error():
     with pytest.raises(ShiftScopeError, match="none of them is trained on truthfulqa_1_1 with tiny"):
         parse_config(truthfulqa_config(pairs=pairs, behaviour=asked))
     assert parse_config(truthfulqa_config()).steered("tiny", "truthfulqa_1_1") == ["ssae", "mean_difference"]
+
+
+TRAINED = {"source": "train", "corpus": "words"}
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [
+        ({"words": {"kind": "text", "path": "x"}}, "lms.own.corpus: grammar 'words' is unknown: allowed are none: a language model is trained on text "
+         "whose concepts are known"),
+        ({"words": {"kind": "text", "path": "x"}, "word": {"kind": "grammar"}}, "lms.own.corpus: grammar 'words' is unknown: allowed are word; did you mean 'word'?"),
+        ({}, "lms.own.corpus: corpus 'words' is unknown: allowed are none"),
+        ({"docs": {}}, f"corpora.docs: kind 'docs' (its name, for it has no `kind`) is unknown: allowed are {modules('corpora')}"),
+        ({"text": {}}, "corpora.text.path: this key is missing"),
+        ({"pile": {}}, "corpora.pile: {} is not allowed: give either repo_id with revision (a commit of 40 digits), or path"),
+        ({"pile": {"repo_id": "a/b", "revision": "main"}}, "corpora.pile.revision: 'main' is not allowed: String should match pattern"),
+        ({"docstrings": {"packages": []}}, "corpora.docstrings.packages: [] is not allowed: "),
+        ({"docstrings": {"documents": 0}}, "corpora.docstrings.documents: 0 is not allowed: Input should be greater than or equal to 1"),
+        ({"docstrings": {"character": 9}}, "corpora.docstrings.character: this key is unknown: allowed are characters, deduplicate, documents, "
+         "kind, least, packages; did you mean 'characters'?"),
+    ],
+)  # fmt: skip
+def test_corpora_that_are_refused(corpora, message):
+    assert refusal(with_value("lms.own", TRAINED) | {"corpora": corpora}).startswith(message)
+
+
+def test_a_corpus_that_is_read_may_stand_beside_a_grammar():
+    raw = with_value("lms.own", TRAINED) | {"corpora": {"words": {"kind": "grammar"}, "docstrings": {}}}
+    assert set(parse_config(raw).corpora) == {"words", "docstrings"}

@@ -11,9 +11,11 @@ from helpers.clone import ROOT
 from helpers.grammars import SIZES, drawn_texts
 
 from shiftscope.activations.model import load
+from shiftscope.corpora.grammar import ShortDocuments
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, sha256_of
 from shiftscope.training.language_model import batches, new_model, train_lm, train_tokenizer, windows
+from shiftscope.word_lists import word_files
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +106,12 @@ def script(name: str, **arguments: object) -> list[str]:
 
 
 def test_corpus_and_model_from_the_command_line_killed_in_between(tmp_path):
-    words = sorted((ROOT / "data/words").glob("*.csv"))
+    words = word_files(ShortDocuments.word_lists)
     common = {"documents": "documents.parquet", "words": words}
     corpus_params = {"corpus": "small", "kind": "grammar", "params": {"documents": 4000}}
-    command = script("make_corpus", manifest="corpus.json", params=json.dumps(corpus_params), **common)
+    command = script(
+        "make_corpus", rejected="rejected.csv", manifest="corpus.json", params=json.dumps(corpus_params), **common
+    )
     done = warm.run(command, tmp_path, warm.OF_THIS_TREE)
     assert done.returncode == 0, done.stderr
     source = SIZES.model_dump() | {"kind": "train", "corpus": "small", "steps": 60}

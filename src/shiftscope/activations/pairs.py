@@ -28,6 +28,8 @@ class EmbedSlice(Strict):
     dataset: str
     layer: str
     token: Literal["last"]
+    trained_on: bool = True
+    """whether anything is trained on these pairs, so that odd ones are left out of training"""
     dtype: str
     batch_tokens: int
     device_map: str | dict[str, int | str] | None = None
@@ -75,8 +77,9 @@ def embed_pairs(
     training, last = common["split"] == SPLITS.index("train"), last_token_ids(tokenizer, texts).reshape(2, -1)
     for layer, file, manifest in zip(layers, embeddings, manifests, strict=True):
         sides = {"embedding_0": rows[layer][None, : len(table)], "embedding_1": rows[layer][None, len(table) :]}
-        odd = odd_pairs(sides["embedding_1"][0] - sides["embedding_0"][0], training, last)
-        if said := warning(odd, sides["embedding_1"][0] - sides["embedding_0"][0], training):
+        shifts = sides["embedding_1"][0] - sides["embedding_0"][0]
+        odd = odd_pairs(shifts, training & asked.trained_on, last)
+        if asked.trained_on and (said := warning(odd, shifts, training)):
             logger.warning("%s", said)
         sides["odd"] = odd.both[None]
         about = {

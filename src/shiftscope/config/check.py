@@ -18,6 +18,7 @@ from shiftscope.config.sections import (
     VariantEntry,
 )
 from shiftscope.config.study import Study
+from shiftscope.corpora._grammars import GrammarCorpus
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.pairs._questions import QuestionDataset
 from shiftscope.tables import base as catalogue
@@ -107,6 +108,10 @@ def _origins_of_lms(entries: Entries) -> Iterator[str]:
         if entry.kind == TRAINED and entry.params.corpus not in entries["corpora"]:
             problem = unknown(f"corpus {entry.params.corpus!r}", entry.params.corpus, entries["corpora"])
             yield f"lms.{name}.corpus: {problem}"
+        elif entry.kind == TRAINED and not isinstance(entries["corpora"][entry.params.corpus].params, GrammarCorpus):
+            sampled = [other for other, one in entries["corpora"].items() if isinstance(one.params, GrammarCorpus)]
+            problem = unknown(f"grammar {entry.params.corpus!r}", entry.params.corpus, sampled)
+            yield f"lms.{name}.corpus: {problem}: a language model is trained on text whose concepts are known"
         idle = sorted(entry.model_fields_set & READING) if entry.kind == MAPPED else []
         if idle:
             yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"

@@ -37,7 +37,7 @@ def json_schema() -> Schema:
 _NULL: Schema = {"type": "null"}
 _DESCRIPTIONS = {
     "seeds": 'blocks of seeds, each one training job: ["0-4", "5-9"]',
-    "corpora": "documents of text",
+    "corpora": "text that language models are trained on, or read",
     "lms": "language models, and how they are read",
     "pairs": "datasets of text pairs",
     "synthetic": "synthetic datasets",

@@ -138,7 +138,7 @@ class Study(Strict):
         """Variants trained on a dataset: all, unless the lm, dataset or code size lists some, or they list datasets.
 
         Without `codes`, for the main code size, the first. A supervised variant is left out where nothing is labelled.
-        Of activations it is those that read activations, whatever the lm lists; at a further layer only if it lists them.
+        Of activations it is those that read activations; at a further layer only if the lm lists them for its layers.
         """
         entry = self.dataset(dataset)
         of_text = dataset in self.activations
@@ -148,7 +148,7 @@ class Study(Strict):
         names = [name for name in names if dataset in (self.variants[name].datasets or [dataset])]
         listed = (entry.codes or {}).get(codes or self.codes(lm, dataset)[0])
         names = [name for name in names if name in (listed or [name])]
-        if lm != SYNTHETIC and not of_text:
+        if lm != SYNTHETIC:
             names = [name for name in names if name in (self.lm(lm).variants or [name])]
         size = codes or self.codes(lm, dataset)[0]
         names = [name for name in names if size <= (self.variants[name].params.most_codes or size)]

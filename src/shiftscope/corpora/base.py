@@ -1,81 +1,75 @@
-"""Corpora of text whose concepts are known: sampled from a grammar, written as Parquet with a manifest."""
+"""What every corpus shares: what it offers, its slice of the config, and the three files that it is written to."""
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from shiftscope.files import atomic, sha256_of, write_json
+from shiftscope import kinds
 from shiftscope.kinds import Kind, Strict
-
-if TYPE_CHECKING:
-    from shiftscope.generative.grammar import Grammar
 
 
 class Corpus(Kind):
-    """A corpus: how many documents are drawn, from which grammar."""
+    """A corpus: documents in a fixed order. Those of `_grammars.py` are sampled, those of `_text.py` are read."""
 
     word_lists: ClassVar[tuple[str, ...]] = ()
-    """files of `data/words` that the grammar reads"""
-    null: ClassVar[tuple[str, ...]] = ()
-    """concepts of which nothing follows"""
-
-    documents: int = Field(200_000, ge=1)
-    seed: int = Field(0, ge=0)
+    """files of `data/words` that it reads"""
 
     @abstractmethod
-    def build(self) -> Grammar:
-        """The grammar: concepts and the document."""
+    def write(self, asked: CorpusSlice, files: CorpusFiles, state: Path) -> None:
+        """Write the files of the corpus, with the same bytes for the same slice.
+
+        Args:
+            asked: the slice that the corpus was made from.
+            files: are written, the manifest last.
+            state: a folder where a long job keeps what it has done; gone at the end.
+
+        Raises:
+            ShiftScopeError: what it reads cannot be used; names the cause and the fix.
+        """
+
+    @property
+    def user_path(self) -> Path | None:
+        """The user's own file or folder that it reads, if it reads one: its field `path`."""
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages whose content it reads: they make it stale.
+
+        Raises:
+            ShiftScopeError: one is not installed; names it.
+        """
+        return {}
 
 
 class CorpusSlice(Strict):
-    """The slice of the config of a corpus."""
+    """The slice of the config of a corpus, without the `path` of the user's own files, if it reads some.
+
+    `files_sha256` is the digest of their names and contents: equal files elsewhere are the same corpus. `versions` are
+    those of the packages that it reads.
+    """
 
     corpus: str
     kind: str
     params: dict[str, Any]
+    files_sha256: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
-class CorpusManifest(TypedDict):
-    """`manifest.json` of a corpus (docs/file-formats.md)."""
+class CorpusFiles(NamedTuple):
+    """The files of a corpus (docs/file-formats.md)."""
 
-    corpus: str
-    kind: str
-    params: dict[str, Any]
-    documents: int
-    words: int
-    vocabulary: int
-    concepts: dict[str, list[str]]
-    null: list[str]
-    sha256: str
+    documents: Path
+    rejected: Path
+    manifest: Path
 
 
-def write_corpus(definition: Corpus, corpus: str, kind: str, documents: Path, manifest: Path) -> None:
-    """Sample the documents: column `text`, and a column per concept; the same bytes for the same params."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+REJECTED_COLUMNS = ("source", "document", "reason", "text")
 
-    grammar = definition.build()
-    generator = random.Random(definition.seed)
-    drawn = [grammar.sample(generator) for _ in range(definition.documents)]
-    columns = {"text": pa.array([" ".join(text) for text, _ in drawn])}
-    for name in grammar.concepts:
-        columns[name] = pa.array([values[name] for _, values in drawn]).dictionary_encode()
-    with atomic(documents) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
-    facts: CorpusManifest = {
-        "corpus": corpus,
-        "kind": kind,
-        "params": definition.model_dump(mode="json"),
-        "documents": len(drawn),
-        "words": sum(len(text) for text, _ in drawn),
-        "vocabulary": len(grammar.vocabulary()),
-        "concepts": {name: list(concept.values) for name, concept in grammar.concepts.items()},
-        "null": list(definition.null),
-        "sha256": sha256_of(documents),
-    }
-    write_json(manifest, facts)
+
+def corpus_of(asked: CorpusSlice, path: Path | None) -> Corpus:
+    """The corpus that a slice stands for; `path` is the user's own file or folder, if it reads one."""
+    return kinds.load("corpora", asked.kind)(**asked.params, **({"path": path} if path else {}))

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from shiftscope.corpora.base import Corpus
+from shiftscope.corpora._grammars import GrammarCorpus
 from shiftscope.generative.grammar import Case, Choice, Concept, Grammar, case, choice, words
 from shiftscope.word_lists import read_words
 
@@ -183,7 +183,7 @@ def attributes() -> list[tuple[str, ...]]:
     return list(zip(*read_words("cat_135_3", ["color", "shape", "object"]), strict=True))
 
 
-class ShortDocuments(Corpus):
+class ShortDocuments(GrammarCorpus):
     """`documents` are about 8 words long; `noise` is the share of verbs after "red round lamp" that belong to nothing."""
 
     word_lists = ("lang_1_1", "gender_1_1", "binary_2_2", "corr_2_1", "cat_135_3")

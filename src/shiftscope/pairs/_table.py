@@ -11,6 +11,7 @@ from typing import Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_parquet
+from shiftscope.texts import broken_byte, parquet_cells
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,6 @@ def read_table(path: Path) -> Table:
         raise ShiftScopeError(f"{path} holds no rows")
     _check_encoding(path, table)
     return table
-
-
-def broken_byte(text: str) -> str | None:
-    """Where a text holds something that is no UTF-8, or None: `byte 0xe9 at character 4`."""
-    for place, character in enumerate(text, start=1):
-        code = ord(character)
-        if 0xD800 <= code <= 0xDFFF:
-            what = f"byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"lone surrogate U+{code:04X}"
-            return f"{what} at character {place}"
-    return None
 
 
 def _check_encoding(path: Path, table: Table) -> None:
@@ -163,19 +154,7 @@ def _parquet(path: Path) -> Table:
         table = read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ShiftScopeError(f"{path} is not a readable Parquet file ({error}): write it again") from error
-    columns = {name: _parquet_cells(table[name]) for name in table.column_names}
+    columns = {name: parquet_cells(table[name]) for name in table.column_names}
     rows = [FileRow(number, {name: cells[number - 1] for name, cells in columns.items()})
             for number in range(1, table.num_rows + 1)]  # fmt: skip
     return Table(list(columns), rows)
-
-
-def _parquet_cells(column: Any) -> list[Any]:
-    """The cells of a column; strings by way of their bytes, since Parquet does not check that they are UTF-8."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column.to_pylist()
-    cells = column.cast(pa.large_binary()).to_pylist()
-    return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells]

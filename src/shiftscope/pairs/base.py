@@ -18,10 +18,10 @@ from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, sha256_of, write_json, write_text
 from shiftscope.kinds import Kind, Strict
+from shiftscope.texts import shown
 from shiftscope.vocabulary import SPLITS, DatasetFacts
 
 Orientation = Literal["given", "random"]
-SHOWN = 200  # characters of a rejected text: enough to find it, too few to copy an over-long file
 
 
 class PairDataset(Kind):
@@ -249,14 +249,5 @@ def _rejected_csv(rejected: Sequence[Rejected]) -> str:
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["row", "reason", "text_0", "text_1"])
     for one in rejected:
-        writer.writerow([one.row, one.reason, _shown(one.text_0), _shown(one.text_1)])
+        writer.writerow([one.row, one.reason, shown(one.text_0), shown(one.text_1)])
     return written.getvalue()
-
-
-def _shown(text: str) -> str:
-    """The beginning of a text, with bytes that were no UTF-8 as `\\xe9` and other lone surrogates as `\\ud800`."""
-    readable = "".join(
-        f"\\x{ord(character) - 0xDC00:02x}" if 0xDC80 <= ord(character) <= 0xDCFF else character for character in text
-    )
-    readable = readable.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-    return readable if len(readable) <= SHOWN else readable[:SHOWN] + "…"

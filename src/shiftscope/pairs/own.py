@@ -17,8 +17,9 @@ from pydantic import Field, model_validator
 from shiftscope.errors import ShiftScopeError, nearest
 from shiftscope.kinds import UserPath
 from shiftscope.pairs._split import linked, split_by_group
-from shiftscope.pairs._table import FileRow, Table, broken_byte, read_table
+from shiftscope.pairs._table import FileRow, Table, read_table
 from shiftscope.pairs.base import Pair, PairDataset, Pairs, Rejected
+from shiftscope.texts import broken_byte
 
 logger = logging.getLogger(__name__)
 FEWEST = 4  # usable rows: two groups to train on and two to test on, at the very least

@@ -22,8 +22,8 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.kinds import UserPath
 from shiftscope.pairs._questions import Question, QuestionDataset
 from shiftscope.pairs._split import shuffled, split_by_group
-from shiftscope.pairs._table import broken_byte
 from shiftscope.pairs.base import Pair, Pairs, Rejected
+from shiftscope.texts import broken_byte
 
 logger = logging.getLogger(__name__)
 FILE = "mc_task.json"

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from shiftscope import kinds
+from shiftscope.corpora._grammars import grammar_of
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, read_parquet
 from shiftscope.lms._quality import beginnings, check, law_of, learned
@@ -203,7 +203,7 @@ def train_from_corpus(
     """
     sizes = Train(**{key: value for key, value in asked.source.items() if key != "kind"})
     corpus = read_json(corpus_manifest)
-    grammar = kinds.load("corpora", corpus["kind"])(**corpus["params"]).build()
+    grammar = grammar_of(corpus)
     pairs = beginnings(grammar, corpus["null"])  # before the training, which takes minutes: they may be missing
     texts = read_parquet(documents, columns=["text"])["text"].to_pylist()
     tokenizer = train_tokenizer(texts, sizes.vocabulary)

@@ -1,12 +1,18 @@
-"""The digest of a user's own file, which enters the DAG as a parameter: large files are never compared by Snakemake."""
+"""Digests of a user's own files, which enter the DAG as parameters: large files are never compared by Snakemake."""
 
+import hashlib
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from shiftscope.corpora._files import files_at
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import sha256_of, write_json
+from shiftscope.files import canonical_json, sha256_of, write_json
 
 CACHE = Path("work/digests.json")
+TOGETHER = 1 << 32
+"""bytes that are read between two savings of the cache"""
 
 
 def user_file_digest(path: str | Path, key: str) -> str:
@@ -17,18 +23,63 @@ def user_file_digest(path: str | Path, key: str) -> str:
     Raises:
         ShiftScopeError: there is no such file, or it cannot be read.
     """
-    path = Path(path)
+    return _digests([Path(path)], key)[0]
+
+
+def user_files_digest(path: Path | None, key: str) -> str | None:
+    """The same of a file or a folder of them: a digest of names and contents; None if there is no path.
+
+    What is no file (a link to nowhere, say) counts by its name alone.
+
+    Raises:
+        ShiftScopeError: there is no such file or folder, or one cannot be read.
+    """
+    if path is None:
+        return None
     try:
-        stat = path.stat()
-        signature = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        known = _cache()
-        if known.get(str(path), {}).get("signature") == signature:
-            return known[str(path)]["sha256"]
-        digest = sha256_of(path)
+        files = files_at(path)
+    except ShiftScopeError as error:
+        raise ShiftScopeError(f"{key}: {error}") from error
+    whole = {name: file for name, file in files.items() if file.is_file()}
+    found = dict.fromkeys(files) | dict(zip(whole, _digests(list(whole.values()), key), strict=True))
+    return hashlib.sha256(canonical_json(found).encode()).hexdigest()
+
+
+def _digests(paths: list[Path], key: str) -> list[str]:
+    """The digest of each file, those that changed read side by side; what was read is remembered even if one fails."""
+    known = _cache()
+    try:
+        signatures = {str(path): _signature(path) for path in paths}
+        new = [path for path, signed in signatures.items() if known.get(path, {}).get("signature") != signed]
+        for some in _portions(new, signatures):
+            with ThreadPoolExecutor(8) as pool:
+                found = zip(some, pool.map(sha256_of, some), strict=True)
+                known |= {path: {"signature": signatures[path], "sha256": digest} for path, digest in found}
+            write_json(CACHE, known)
     except OSError as error:
-        raise ShiftScopeError(f"{key}: cannot read {path} ({error.strerror}): name a file that is there") from error
-    write_json(CACHE, known | {str(path): {"signature": signature, "sha256": digest}})
-    return digest
+        raise ShiftScopeError(
+            f"{key}: cannot read {error.filename} ({error.strerror}): name a file that is there"
+        ) from error
+    return [known[path]["sha256"] for path in signatures]
+
+
+def _signature(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _portions(paths: list[str], signatures: dict[str, list[int]]) -> Iterator[list[str]]:
+    """Lists of paths whose files are `TOGETHER` bytes long, or a little longer."""
+    portion: list[str] = []
+    size = 0
+    for path in paths:
+        portion.append(path)
+        size += signatures[path][0]
+        if size >= TOGETHER:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def _cache() -> dict:

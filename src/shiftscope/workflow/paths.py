@@ -12,7 +12,9 @@ LMS = RESULTS / "lms"
 LEFT_OUT = RESULTS / ".dvcignore"
 """weights that are links to where they came from"""
 
-DOCUMENTS, CORPUS = "results/corpora/{corpus}/documents.parquet", "results/corpora/{corpus}/manifest.json"
+DOCUMENTS, REJECTED_DOCUMENTS, CORPUS = (
+    f"results/corpora/{{corpus}}/{file}" for file in ("documents.parquet", "rejected.csv", "manifest.json")
+)
 LM = "results/lms/{lm}/manifest.json"
 WINDOWS, WINDOWS_MANIFEST = (f"results/activations/{{lm}}/{{dataset}}/windows.{ending}" for ending in ("arrow", "json"))
 SHARD, PART_MANIFEST, STORE = (
