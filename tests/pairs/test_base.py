@@ -22,7 +22,7 @@ from shiftscope.workflow.imports import code_of
 
 
 def test_every_kind_is_a_dataset():
-    assert kinds.names("pairs") == sorted([*BUILT_IN, "bat27", "own", "truthfulqa_1_1"])
+    assert kinds.names("pairs") == sorted([*BUILT_IN, "bat27", "grammar_concepts", "own", "truthfulqa_1_1"])
 
 
 def test_datasets_are_read_without_numpy():

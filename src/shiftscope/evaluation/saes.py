@@ -89,16 +89,22 @@ def ce_rows(
     }
     logger.info("cross-entropy %.3f nats on %d tokens; with nothing in the place of activations %.3f, with their mean %.3f",
                 clean, (some.document != NOWHERE).sum(), *without.values())  # fmt: skip
+    worth = {metric: ablated for metric, ablated in without.items() if ablated > clean}
+    if len(worth) < len(without):
+        logger.warning(
+            "next tokens are no harder to predict without the activations at %s (%.3f nats with them), so there is no "
+            "cross-entropy to recover: it is left out", layer, clean,
+        )  # fmt: skip
     for one, model in ((each, model) for each in trained for model in each.models):
         at = step_of(one, model)
-        if "step" in at:
+        if "step" in at or not worth:
             continue
 
         def reconstructed(states: np.ndarray, one: Trained = one, arrays: dict = model.arrays) -> np.ndarray:
             return decode(arrays, one.variant.encode(arrays, states))
 
         value = cross_entropy(lm, layer, some, reconstructed, batch_tokens)
-        for metric, ablated in without.items():
+        for metric, ablated in worth.items():
             kept = dictionary.ce_recovered(clean, value, ablated)
             yield described(one, model) | at | {"metric": metric.name, "value": kept}
 
