@@ -82,6 +82,17 @@ def test_a_lost_or_damaged_shard_is_named(tmp_path, damage):
         list(itertools.islice(store.batches(100, seed=0), 9))
 
 
+def test_a_shard_of_another_store_is_refused(tmp_path):
+    store = make_store(tmp_path, SIZES)
+    make_store(tmp_path / "other", {"train": [300, 300, 211], "test": [90]}, d=5)
+    file = "train_0000/shard_0001.arrow"
+    (tmp_path / "other" / file).replace(tmp_path / file)
+    with pytest.raises(
+        ShiftScopeError, match=r"shard_0001.arrow holds \(300, 5\) float32 and should hold \(300, 4\) float32"
+    ):
+        list(store.chunks("train"))
+
+
 def read(store, batch_size, batches, seed=0, start=0):
     return np.stack(list(itertools.islice(store.batches(batch_size, seed, start), batches)))
 

@@ -32,7 +32,7 @@ def systems(monkeypatch):
     monkeypatch.setattr(tidy, "class_of", class_of)
 
 
-def sae_rows(levels, costs=COSTS, fvu=0.2, steps=(), **other):
+def sae_rows(levels, costs=COSTS, fvu=0.2, steps=(), batch_size=10_000, **other):
     """Rows of three seeds by system: PCC is `level` and .1 less held out, at every cost .05 more than at the last.
 
     Words are `words`, tokens those of `docs`; `steps` are points on the way, and the untrained have `OF_MODELS`.
@@ -41,7 +41,11 @@ def sae_rows(levels, costs=COSTS, fvu=0.2, steps=(), **other):
     for system, level in levels.items():
         for place, cost in enumerate(costs[system] if isinstance(costs, dict) else costs):
             for seed in range(3):
-                here = {"kind": f"kind_of_{system}", "params": json.dumps({"cost": cost, "steps": 200}), "seed": seed}
+                here = {
+                    "kind": f"kind_of_{system}",
+                    "params": json.dumps({"cost": cost, "steps": 20_000, "batch_size": batch_size}),
+                    "seed": seed,
+                }
                 here |= {"selected": place == 0} | other
                 score = level + 0.05 * place + 0.001 * (seed - 1)
                 rows += _model(f"my_{system}", score, cost, fvu / (1 + place), here)

@@ -1,12 +1,11 @@
 """From a folder of text to autoencoders of a language model's activations: parts are jobs, and only what is stale runs."""
 
 import itertools
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clone import snakemake
+from helpers.clone import Project, new_project
 from helpers.tiny_lms import WORDS, save_lm
 
 from shiftscope.activations.store import Store
@@ -24,14 +23,11 @@ variants: {{topk: {{steps: 30, batch_size: 64, warmup: 5, lr: 0.01, grid: {{k: [
 tables: []
 figures: []
 """
+SHARDS = [
+    "windows.arrow", "test_0000/shard_0000.arrow",
+    *(f"train_000{part}/shard_000{number}.arrow" for part in range(2) for number in range(2)),
+]  # fmt: skip
 TARGETS = ["results/parts/tiny/words.parquet", "results/activations/tiny@resid_post.0/words/manifest.json"]
-
-
-def run(folder: Path, *arguments: str) -> str:
-    (folder / "text.yaml").write_text(CONFIG.format(text=folder / "text", lm=folder / "source"))
-    done = snakemake(folder, *TARGETS, *arguments, config=("--configfile", "text.yaml"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def write_text(folder: Path) -> None:
@@ -42,39 +38,61 @@ def write_text(folder: Path) -> None:
         (folder / "text" / f"{number:03}.txt").write_text(" ".join(words))
 
 
+@pytest.fixture(scope="module")
+def first(clone, tmp_path_factory) -> Project:
+    """A project that has cached activations at two layers and trained on one of them."""
+    folder = tmp_path_factory.mktemp("activations")
+    save_lm(folder / "source")
+    write_text(folder)
+    project = new_project(clone, folder)
+    (project.folder / "config.yaml").write_text(CONFIG.format(text=folder / "text", lm=folder / "source"))
+    project.run("snakemake", *TARGETS, "--cores", "2")
+    return project
+
+
 @pytest.mark.workflow
-def test_text_becomes_activations_and_autoencoders_and_only_what_is_lost_or_changed_is_made_again(clone, tmp_path):
-    """One test, for one project."""
-    project = shutil.copytree(clone, tmp_path / "clone")
-    save_lm(project / "source")
-    write_text(project)
-    run(project)
-    root = project / "results/activations/tiny/words"
+def test_text_becomes_activations_and_autoencoders_and_only_what_is_lost_or_changed_is_made_again(first):
+    root = first.folder / "results/activations/tiny/words"
     store = Store(root / "manifest.json")
     assert [len(store.facts["shards"][split]) for split in ("train", "test")] == [4, 1]
     assert store.rows() > 2800 and store.d == 32
-    other = Store(project / "results/activations/tiny@resid_post.0/words/manifest.json")
+    other = Store(first.folder / "results/activations/tiny@resid_post.0/words/manifest.json")
     assert other.facts["layer"] == "resid_post.0" and other.facts["windows_sha256"] == store.facts["windows_sha256"]
-    first, second = (np.concatenate([chunk.token for chunk in one.chunks("train")]) for one in (store, other))
-    assert np.array_equal(first, second)
+    tokens, others = (np.concatenate([chunk.token for chunk in one.chunks("train")]) for one in (store, other))
+    assert np.array_equal(tokens, others)
     for shard in itertools.chain(*store.facts["shards"].values()):
         assert sha256_of(root / shard["file"]) == shard["sha256"]
-    models = read_json(project / "results/models/tiny/words/codes_48/topk/seeds_0.json")
+    models = read_json(first.folder / "results/models/tiny/words/codes_48/topk/seeds_0.json")
     assert [(one["setting"], one["step"]) for one in models["replicas"]] == [(0, 0), (0, 30), (1, 0), (1, 30)]
-    rows = read_parquet(project / TARGETS[0]).to_pandas()
+    rows = read_parquet(first.folder / TARGETS[0]).to_pandas()
     errors = rows[rows["metric"] == "fvu"].groupby(["params", "control"])["value"].first().unstack()
     assert (errors[""] < errors["untrained_sae"]).all()
     assert {"mse", "active_latents", "dead_share"} <= set(rows["metric"])
-    assert "Nothing to be done" in run(project, "--dry-run")
 
-    lost = root / "train_0001/shard_0000.arrow"  # a part is made again by itself, if anything needs it, to the same bytes
+    lost = (
+        root / "train_0001/shard_0000.arrow"
+    )  # a part is made again by itself, if anything needs it, to the same bytes
     before = sha256_of(lost)
     lost.unlink()
-    assert "Nothing to be done" in run(project, "--dry-run")
-    said = run(project, str(lost.relative_to(project)))
+    assert "Nothing to be done" in first.run("snakemake", *TARGETS, "--cores", "2", "--dry-run")
+    said = first.run("snakemake", lost.relative_to(first.folder), "--cores", "2")
     assert "train_0001" in said and "train_0000" not in said
     assert sha256_of(lost) == before
 
-    (project / "text/000.txt").write_text("king queen roi reine one word in the")
-    said = run(project, "--dry-run")
+    text = first.folder.parent / "text/000.txt"
+    kept = text.read_text()
+    text.write_text("king queen roi reine one word in the")
+    said = first.run("snakemake", *TARGETS, "--cores", "2", "--dry-run")
     assert "windows of words for tiny" in said and "train topk" in said
+    text.write_text(kept)
+
+
+@pytest.mark.workflow
+def test_a_colleague_fetches_what_a_target_needs_and_no_more(first):
+    first.share("activations")
+    second = first.clone(first.folder.parent / "second")
+    said = second.sharing("pull", TARGETS[0])
+    assert "0 jobs run" in said
+    have = {str(file.relative_to(second.folder)) for file in (second.folder / "results").rglob("*.arrow")}
+    assert have == {f"results/activations/tiny/words/{name}" for name in SHARDS}
+    assert "Nothing to be done" in second.run("snakemake", TARGETS[0], "--cores", "2", "--dry-run")

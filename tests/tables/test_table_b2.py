@@ -107,7 +107,11 @@ def test_one_that_explains_nothing_reproduces_nothing(tmp_path):
 
 
 def test_one_whose_sparse_path_has_collapsed_reproduces_nothing(tmp_path):
-    here = {"kind": "kind_of_structured", "params": '{"cost": 16, "steps": 200}', "split": "train"}
+    here = {
+        "kind": "kind_of_structured",
+        "params": '{"cost": 16, "steps": 20000, "batch_size": 10000}',
+        "split": "train",
+    }
     rows = sae_rows(GOOD) + control_rows()
     fine = [row("docs", "my_structured", "collapsed", 0.0, 512, seed=seed, **here) for seed in range(3)]
     assert statuses(rows + fine, tmp_path) == ["reproduced", "holds"]
@@ -187,3 +191,21 @@ def test_the_page_says_both_verdicts_and_the_correction(tmp_path):
 def test_rows_that_were_measured_on_no_words_give_no_table(tmp_path):
     rows = [row("docs", "my_topk", "pcc", 0.5, 512, seed=0, kind="kind_of_topk")]
     assert built("table_b2", rows, tmp_path).empty
+
+
+def test_what_was_not_trained_as_long_as_in_the_source_tests_none_of_its_claims(tmp_path):
+    paper, ours = told(sae_rows(GOOD, batch_size=512) + control_rows(), tmp_path)
+    assert (paper.status, ours.status) == ("not tested", "holds")
+    assert paper.sentence.startswith(
+        "Not with the source's 20 000 steps of 10 000 activations. PCC: docs, words structured .67"
+    )
+
+
+def test_the_sources_averages_stand_beside_its_own_concepts_alone(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    for found in rows:
+        if found.get("concept") == "male_female":
+            found["concept"] = "bullet"
+    table = built("table_b2", rows, tmp_path)
+    assert table.loc[table["concept"] != "verb_ved", "published"].isna().all()
+    assert table.loc[(table["concept"] == "verb_ved") & (table["metric"] == "pcc"), "published"].notna().all()

@@ -181,7 +181,16 @@ class Store:
             yield Chunk(from_stored(shard.stored), shard.document, shard.position, shard.token)
 
     def _open(self, split: str, number: int) -> Shard:
-        return open_shard(self.folder / self.facts["shards"][split][number]["file"])
+        """A shard, compared with what the manifest says of it, but for its digest: to read it all takes longer than to train."""
+        about = self.facts["shards"][split][number]
+        shard = open_shard(self.folder / about["file"])
+        expected = (about["rows"], self.d), np.dtype(DTYPES[self.facts["stored"]])
+        if (shard.stored.shape, shard.stored.dtype) != expected:
+            raise ShiftScopeError(
+                f"{self.folder / about['file']} holds {shard.stored.shape} {shard.stored.dtype} and should hold {expected[0]} "
+                f"{expected[1]}: it is of another store; delete it, and `make pull` or `make run` brings the right one back"
+            )
+        return shard
 
 
 Run = tuple[int, int, int]

@@ -8,6 +8,7 @@ tokens of a window, those of the documents before among them, as in pretraining.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ NOWHERE = -1
 """document and position of a separator"""
 BATCH = 256
 """documents that are tokenized at once"""
+GROUPS = 64
+"""groups of rows of a corpus that are kept"""
 
 
 class WindowsSlice(Strict):
@@ -93,18 +96,14 @@ def separator_of(tokenizer: PreTrainedTokenizerBase, asked: str | None) -> int:
 
 
 def in_random_order(documents: Path, seed: int) -> Iterator[tuple[int, str]]:
-    """All documents of a corpus and their rows: its groups of rows in a random order, and their rows, too.
-
-    So the first documents are no alphabetical beginning, and no more than one group is in memory.
-    """
-    generator = np.random.default_rng([seed, 0])
+    """All documents of a corpus and their rows, in a random order; groups of rows are kept while there is room for them."""
     with pq.ParquetFile(documents) as opened:
         sizes = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        for group in generator.permutation(len(sizes)):
-            texts = opened.read_row_group(int(group), columns=["text"])["text"]
-            for row in generator.permutation(sizes[group]):
-                yield int(starts[group] + row), texts[int(row)].as_py()
+        starts = np.cumsum([0, *sizes])
+        read = functools.lru_cache(GROUPS)(lambda group: opened.read_row_group(group, columns=["text"])["text"])
+        for row in np.random.default_rng([seed, 0]).permutation(starts[-1]).tolist():
+            group = int(np.searchsorted(starts, row, side="right")) - 1
+            yield row, read(group)[int(row - starts[group])].as_py()
 
 
 def tokenized(

@@ -27,6 +27,8 @@ from shiftscope.files import atomic, sha256_of, write_json
 from shiftscope.texts import broken_byte, shown
 
 logger = logging.getLogger(__name__)
+ROW_GROUP = 256
+"""documents"""
 DOCUMENTS, CHARACTERS = 2000, 1 << 24
 """a batch is whole when it has so many documents or characters"""
 LONGEST = 1 << 30
@@ -258,7 +260,7 @@ def _read_chunk(path: Path) -> tuple[list[Item], Any]:
 
 
 def _write_documents(chunks: list[Path], path: Path) -> None:
-    """Columns `text` and `source`, a row group of what is kept of each chunk."""
+    """Columns `text` and `source`, in row groups so small that documents can be read in any order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -268,7 +270,7 @@ def _write_documents(chunks: list[Path], path: Path) -> None:
             kept = [item for item in _read_chunk(chunk)[0] if not item.problem]
             columns = [[item.text for item in kept], [item.where for item in kept]]
             if kept:
-                writer.write_table(pa.table(columns, schema=schema))
+                writer.write_table(pa.table(columns, schema=schema), ROW_GROUP)
 
 
 def _rejected(chunks: list[Path]) -> Iterator[Item]:

@@ -100,8 +100,9 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
     yield from _headline(words.concepts, found)
     if not every_reading:
         return
+    known = pcc.correlations(features, words.concepts, pcc.labels(words.concepts))
     per_concept = {
-        pcc.LATENT_F1: pcc.latent_f1(features, words.concepts, found), pcc.PCC_OTHERS: pcc.others(found),
+        pcc.PCC_TRUTH: pcc.held_out(known), pcc.LATENT_F1: pcc.latent_f1(features, words.concepts, found), pcc.PCC_OTHERS: pcc.others(found),
     }  # fmt: skip
     for metric, values in per_concept.items():
         yield from _by_concept(metric.name, "test", words.concepts, values)

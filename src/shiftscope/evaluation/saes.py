@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 logger = logging.getLogger(__name__)
 
-CE_TOKENS = 1024
+CE_TOKENS = 2048
 """held-out tokens on which the language model is run with reconstructions"""
 SAMPLE = 8192
 """activations of the training stream from which principal directions and linear readouts are estimated"""
+BATCH = 1024
+"""activations whose dense codes are held at once"""
 TOKENS = 4096
 """held-out tokens that are compared with the concepts of their documents"""
 
@@ -62,7 +64,7 @@ def evaluate(
         "control": "untrained_lm" if twin else "", "split": "test", "variant": "", "kind": "", "params": "{}",
         "selected": True,
     }  # fmt: skip
-    found = [*token_rows(trained, (chunk.activations for chunk in store.chunks("test")))]
+    found = [*token_rows(trained, a_few_at_a_time(store))]
     if not twin:
         found += ce_rows(store, trained, lm, windows, batch_tokens)
         found += truth_rows(store, trained, documents)
@@ -124,17 +126,23 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
     truth, known = one_hot[test.document], one_hot[train.document]
 
     def row(codes: np.ndarray) -> Row:
-        return {"metric": correlation.MCC_TRUTH.name, "value": correlation.mcc(codes, truth)}
+        return {"metric": dictionary.MCC_DOCUMENTS.name, "value": correlation.mcc(codes, truth)}
 
     for one, model in ((each, model) for each in trained for model in each.models):
         yield described(one, model) | step_of(one, model) | row(one.variant.encode(model.arrays, test.activations))
     ceiling = correlation.readability(train.activations, known, test.activations, truth)
-    yield {"metric": correlation.MCC_TRUTH.name, "value": ceiling, "control": "ceiling", "codes": 0}
+    yield {"metric": dictionary.MCC_DOCUMENTS.name, "value": ceiling, "control": "ceiling", "codes": 0}
     yield row(test.activations) | {"control": "neurons", "codes": 0}
     for size in sorted({one.n_codes for one in trained}):
         for seed in range(RANDOM_DICTIONARIES):
             codes = test.activations @ random_directions(size, seed, 0, store.d).T.astype(np.float32)
             yield row(codes) | {"control": "random_dictionary", "seed": seed, "codes": size}
+
+
+def a_few_at_a_time(store: Store) -> Iterator[np.ndarray]:
+    """All held-out activations, so few at a time that their codes in a large dictionary fit into the memory."""
+    for chunk in store.chunks("test"):
+        yield from (chunk.activations[start : start + BATCH] for start in range(0, len(chunk.token), BATCH))
 
 
 def first_rows(store: Store, split: str, most: int) -> Chunk:

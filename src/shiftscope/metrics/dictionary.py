@@ -73,6 +73,15 @@ CE_RECOVERED_MEAN = Metric(
 )  # fmt: skip
 
 
+MCC_DOCUMENTS = Metric(
+    "mcc_documents", "MCC, documents' concepts",
+    "Codes of held-out tokens against the known concepts of their documents, a column per value: mean absolute correlation "
+    "of the best one-to-one match, made on these very tokens. Where a document has not told a concept yet, no code can "
+    "know it: the ceiling is what is linearly readable.",
+    "seed", higher_is_better=True, limits=(0, 1),
+)  # fmt: skip
+
+
 class Reconstruction:
     """Sums over batches of activations, from which error, sparsity and dead latents of one autoencoder follow.
 

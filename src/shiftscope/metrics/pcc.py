@@ -56,6 +56,11 @@ PCC_OTHERS = Metric(
     "over the held-out half of its own words: what a selective feature has low.",
     "seed × concept", higher_is_better=False, limits=(0, 1),
 )  # fmt: skip
+PCC_TRUTH = Metric(
+    "pcc_truth", "PCC, truth, held out",
+    "As `pcc_heldout`, with what is known of the words, before or after, in place of a probe's logit.",
+    "seed × concept", higher_is_better=True, limits=(-1, 1),
+)  # fmt: skip
 LATENT_F1 = Metric(
     "latent_f1", "F1, one latent",
     "F1 of telling words after from words before by whether the feature that `pcc_heldout` chose is past a threshold, "
@@ -126,6 +131,12 @@ def probe_logits(embeddings: np.ndarray, concepts: list[ConceptWords]) -> Logits
         np.mean((logit > 0)[one.second] == one.after[one.second]) for one, logit in zip(concepts, half, strict=True)
     ]
     return Logits(whole, half, np.array(right))
+
+
+def labels(concepts: list[ConceptWords]) -> Logits:
+    """What is known of the words, ±1, in the place of what probes say of them."""
+    known = [np.where(one.after, 1.0, -1.0) for one in concepts]
+    return Logits(known, known, np.ones(len(concepts)))
 
 
 class Correlations(NamedTuple):

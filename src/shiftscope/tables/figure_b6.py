@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from shiftscope.metrics.dictionary import ACTIVE_LATENTS, COLLAPSED, FVU, MSE, MSE_WORDS
 from shiftscope.metrics.matched import FVU_AT_L0
 from shiftscope.tables.numbers import known
-from shiftscope.tables.saes import PLACE, Ranking, by_step, curves, legend, on_words, panels, ranked, with_equal_cost
+from shiftscope.tables.saes import (
+    PLACE,
+    Ranking,
+    by_source,
+    by_step,
+    curves,
+    legend,
+    on_words,
+    panels,
+    ranked,
+    with_equal_cost,
+)
 from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, of_metric
 
 if TYPE_CHECKING:
@@ -43,13 +54,14 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     ends = rows["variant"].map(lambda name: f'{{"steps":{last.get(name, 0)}}}')
     found = by_step(rows[equal].assign(params=ends[equal]), [FVU_AT_L0])
     table = pd.concat([table, found], ignore_index=True) if len(found) else table
+    table = by_source(table, rows[~equal])
     keys = table[[*PLACE, "metric"]].itertuples(index=False)
     return table.assign(level=[levels.get(tuple(key)) for key in keys]).astype({"level": float})
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where at the last step the structured autoencoder's error is the lowest and p-annealing's is below both
-    fixed-k ones', by more than 2 %: of the paper's recipe on the words, at the source's settings; of ours on held-out
+    fixed-k ones', by more than 2 %: of the paper's recipe on the words, at the first setting of each, trained as long as there; of ours on held-out
     tokens, at equally many active latents.
 
     Control: the untrained autoencoder, if the structured one leaves as large an error after training.

@@ -33,6 +33,8 @@ CAPTION = (
     "Bars: 95 % interval of the mean over seeds; hollow: the same autoencoder untrained, over its own active latents. "
     "Horizontal lines: what needs no dictionary."
 )
+SPARSE = 0.5
+"""largest share of active latents with which an autoencoder is called sparse"""
 LINES = {"neurons": "-", "pca": "--", "random_dictionary": ":", "permuted_labels": "-."}
 """Controls that are drawn as lines, with their style."""
 CONTROLS_OF_SAES = (*LINES, "untrained_sae")
@@ -53,14 +55,15 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
-    """Holds where, in every place, the best setting of an autoencoder has a held-out PCC more than .02 above that of
-    neurons, principal directions and random directions.
+    """Holds where, in every place, the best setting of an autoencoder, of those with at most half of its latents active,
+    has a held-out PCC more than .02 above that of neurons, principal directions and random directions.
 
     Controls: permuted labels and the same autoencoder untrained, if one scores as high.
     """
     verdicts = []
     for lm in dict.fromkeys(table["lm"]):
         rows = of_metric(table[table["lm"] == lm], PCC_HELDOUT)
+        rows = rows[rows["active"] <= rows["codes"] * SPARSE]
         best = [here.loc[here["mean"].idxmax()] for _, here in rows.groupby("dataset", sort=False)]
         found = _found(best) if best else None
         said = [f"{found.text}.", *missing_controls(found)] if found else ["No held-out PCC was measured."]

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SYSTEMS = ("structured", "p_annealing", "topk", "batch_topk")
 """of paper B, from its highest mean PCC to its lowest"""
 PLACE = ["lm", "layer", "dataset"]
+PROCEDURE = {"steps": 20_000, "batch_size": 10_000}
+"""of paper B (App. H.3), by which it is told whether its claims were tested"""
 MATCHED = ((PCC_AT_L0, PCC_HELDOUT, ACTIVE_LATENTS), (PCC_AT_FVU, PCC_HELDOUT, FVU), (FVU_AT_L0, FVU, ACTIVE_LATENTS))
 """what is shown at an equal cost: its metric, the score and the cost"""
 
@@ -137,6 +139,16 @@ def with_equal_cost(metrics: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple, fl
     return pd.concat([metrics, added.astype(types)], ignore_index=True), levels
 
 
+def by_source(table: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column `by_source`: whether all that was trained in its place was trained as long as in paper B."""
+    chosen = metrics[metrics["selected"] & (metrics["variant"] != "") & (metrics["params"] != "{}")]
+    told = {text: json.loads(text) for text in chosen["params"].unique()}
+    same = chosen["params"].map({text: PROCEDURE.items() <= one.items() for text, one in told.items()}).astype(bool)
+    places = same.groupby([chosen[name] for name in PLACE]).all().to_dict()
+    keys = table[PLACE].itertuples(index=False)
+    return table.assign(by_source=[places.get(tuple(key), False) for key in keys]).astype({"by_source": bool})
+
+
 class Ranking(NamedTuple):
     """Paper B's systems in one place, by a metric."""
 
@@ -192,7 +204,11 @@ def ranked(
                 else []
             )
             of_source = said_by != THIS_PROJECT and recipe == "paper"
-            verdicts.append(Verdict(recipe, lm, status(decided, bool(dead), of_source), " ".join(said)))
+            found_it = status(decided, bool(dead), of_source)
+            if of_source and not here["by_source"].all():
+                said.insert(0, "Not with the source's 20 000 steps of 10 000 activations.")
+                found_it = NOT_TESTED
+            verdicts.append(Verdict(recipe, lm, found_it, " ".join(said)))
     return verdicts
 
 
