@@ -257,7 +257,7 @@ def test_a_wrong_config_is_one_error_before_anything_runs(copy):
     done = snakemake(copy, "--dry-run", "--config", "sed=[3]")
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert "sed: this key is unknown: allowed are behaviour, corpora, figures," in said
+    assert "sed: this key is unknown: allowed are activations, behaviour, corpora," in said
     assert "did you mean 'seeds'?" in said
     assert "Traceback" not in said
 

@@ -189,13 +189,16 @@ def test_a_table_does_not_depend_on_another():
         assert {file.stem for file in code} & set(catalogue.names()) == {name}
 
 
+TORCH = (
+    "fetch_lm", "train_lm", "embed_pairs", "cache_activations", "measure_behaviour", "train", "train_streamed",
+    "evaluate_saes",
+)  # fmt: skip
+"""jobs that load it"""
+
+
 def test_only_jobs_with_a_language_model_or_a_training_load_torch():
     """Starting Python with torch costs seconds; every other job is to start without it."""
-    scripts = [
-        script
-        for script in SCRIPTS
-        if script.stem not in ("fetch_lm", "train_lm", "embed_pairs", "measure_behaviour", "train")
-    ]
+    scripts = [script for script in SCRIPTS if script.stem not in TORCH]
     files = {file for script in scripts for file in code_of(script, named_modules().get(script.stem, []), ROOT / "src")}
     modules = [".".join(file.relative_to(ROOT / "src").with_suffix("").parts) for file in files - set(scripts)]
     program = f"""

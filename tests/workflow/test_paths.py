@@ -11,6 +11,7 @@ PATTERNS = {name: value for name, value in vars(paths).items() if name.isupper()
 VALUES = {
     "corpus": "grammar", "lm": "smol.lm-2@resid_post.6", "dataset": "lang_1_1", "codes": "27", "variant": "ssae",
     "block": "0-4", "table": "table_a6", "figure": "figure_a2", "rule": "train", "job": "all",
+    "part": "train_0001", "shard": "0002",
 }  # fmt: skip
 
 
