@@ -1,5 +1,6 @@
 """Fixtures that several test files use."""
 
+import compileall
 import fcntl
 import shutil
 import subprocess
@@ -55,7 +56,7 @@ def once(tmp_path_factory, request) -> Callable[[str, Callable[[Path], None]], P
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory) -> Path:
-    """The working tree as a clone would have it: all files but those that git ignores."""
+    """The working tree as a clone would have it: all files but those that git ignores, compiled once for all copies of it."""
     folder = tmp_path_factory.mktemp("clone") / "clone"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -64,4 +65,5 @@ def clone(tmp_path_factory) -> Path:
         if (ROOT / name).exists():  # git also lists what was deleted and not committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    compileall.compile_dir(folder / "src", quiet=2)
     return folder
