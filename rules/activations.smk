@@ -40,6 +40,17 @@ rule pack_windows:
         " --params {params.slice:q} --modules {input.modules} --log {log}"
 
 
+def shards_in(lm, dataset, part, count):
+    """The shards of a part."""
+    return [paths.SHARD.format(lm=lm, dataset=dataset, part=part, shard=f"{number:04}") for number in range(count)]
+
+
+def shards_of(lm, dataset, split):
+    """All shards of a split of a store."""
+    parts = (part for part in STUDY.activations[dataset].parts if part.split == split)
+    return [file for part in parts for file in shards_in(lm, dataset, part.name, part.shards)]
+
+
 def cache_slice(name, dataset):
     """What a part depends on; the layers stand in its files' names."""
     entry, lm = STUDY.activations[dataset], STUDY.lms[name]
@@ -68,9 +79,7 @@ def reads_of_text():
         for lm, names in ((lm, names) for lm in entry.lms for names in passes_of(lm, dataset, paths.STORE)):
             for split in entry.windows:
                 parts = [part for part in entry.parts if part.split == split]
-                layers = STUDY.layers_of(lm)
-                some = [layers[name] for name in names] if len(names) < len(layers) else []
-                yield rule_name("cache_activations", lm, dataset, split, *some), lm, names, dataset, parts
+                yield rule_name("cache_activations", lm, dataset, split, *some_of(lm, names)), lm, names, dataset, parts
 
 
 for name, lm, names, dataset, parts in reads_of_text():
@@ -84,11 +93,7 @@ for name, lm, names, dataset, parts in reads_of_text():
             lm_manifest=paths.LM.format(lm=lm),
             modules=modules_of("cache_activations.py"),
         output:
-            shards=[
-                paths.SHARD.format(lm=at, dataset=dataset, part="{part}", shard=f"{number:04}")
-                for at in names
-                for number in range(parts[0].shards)
-            ],
+            shards=[file for at in names for file in shards_in(at, dataset, "{part}", parts[0].shards)],
             manifests=[paths.PART_MANIFEST.format(lm=at, dataset=dataset, part="{part}") for at in names],
         log:
             log_of("cache_activations", f"{names[0]}/{dataset}/{{part}}"),

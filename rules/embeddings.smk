@@ -39,6 +39,12 @@ def passes_of(lm, dataset, manifest):
 RECORDED = provenance.read_ledger() if any(len(STUDY.layers_of(lm)) > 1 for lm in READ) else {}
 
 
+def some_of(lm, names):
+    """The layers of a pass that reads some of a language model's, by which its rule is told from the others'."""
+    layers = STUDY.layers_of(lm)
+    return [layers[name] for name in names] if len(names) < len(layers) else []
+
+
 def passes():
     """What one pass through a language model reads: `(rule, lms, names of the lm at its layers, datasets)`."""
     single = [lm for lm in READ if len(STUDY.layers_of(lm)) == 1]
@@ -48,9 +54,7 @@ def passes():
             several.setdefault((lm, *names), []).append(dataset)
     yield "embed_pairs", single, ["{lm}"], list(STUDY.pairs)
     for (lm, *names), datasets in several.items():
-        layers = STUDY.layers_of(lm)
-        some = [layers[name] for name in names] if len(names) < len(layers) else []
-        yield rule_name("embed_pairs", lm, *some), [lm], names, datasets
+        yield rule_name("embed_pairs", lm, *some_of(lm, names)), [lm], names, datasets
 
 
 def at_layers(pattern, names):

@@ -81,16 +81,6 @@ for name, names, places in jobs_of_training():
             " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
 
 
-def shards_of(lm, dataset, split):
-    """All shards of a split of a store."""
-    return [
-        paths.SHARD.format(lm=lm, dataset=dataset, part=part.name, shard=f"{number:04}")
-        for part in STUDY.activations[dataset].parts
-        if part.split == split
-        for number in range(part.shards)
-    ]
-
-
 rule train_streamed:
     input:
         shards=ancient(lambda w: shards_of(w.lm, w.dataset, "train")),

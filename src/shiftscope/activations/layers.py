@@ -91,8 +91,9 @@ def activations(
 ) -> "dict[str, torch.Tensor]":
     """The last activation of the tokens `ids` at every layer, `{layer: float32 [batch, d]}`; one pass.
 
-    Unless `last`, that of every token, `[batch, tokens, d]`. `seen` are these tokens and those that `cache` already holds. A block's output is read by a hook, and blocks that
-    no layer needs are not run. The last of transformers' `hidden_states` would not do: it comes after the final norm.
+    Unless `last`, that of every token, `[batch, tokens, d]`. `seen` are these tokens and those that `cache` already holds.
+    A block's output is read by a hook, and blocks that no layer needs are not run. The last of transformers'
+    `hidden_states` would not do: it comes after the final norm.
     """
     caught: dict[str, torch.Tensor] = {}
     wanted = [layer for layer, block in blocks.items() if block is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -105,6 +105,32 @@ def from_stored(stored: np.ndarray) -> np.ndarray:
     return stored.astype(np.float32, copy=False)
 
 
+def write_arrow(path: Path, columns: Mapping[str, pa.Array]) -> None:
+    """Write columns of equal length as an Arrow file of one batch, atomically."""
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as out:
+        out.write_batch(batch)
+
+
+def map_arrow(path: Path) -> pa.RecordBatch:
+    """Map what `write_arrow` wrote into memory: nothing is read before it is used.
+
+    Raises:
+        ShiftScopeError: it is missing or damaged.
+    """
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ShiftScopeError(
+            f"{path} is missing or damaged ({error}): delete it, and `make pull` or `make run` brings it back"
+        ) from error
+
+
+def lists_of(column: pa.Array) -> np.ndarray:
+    """Lists of one length as an array `[n, length]`, the same memory."""
+    return column.values.to_numpy(zero_copy_only=True).reshape(len(column), column.type.list_size)
+
+
 def write_shard(path: Path, chunk: Chunk, dtype: str) -> None:
     """Write vectors and where they are from, atomically; the same bytes for the same content."""
     stored = as_stored(chunk.activations, dtype)
@@ -115,9 +141,7 @@ def write_shard(path: Path, chunk: Chunk, dtype: str) -> None:
         "position": pa.array(chunk.position, pa.int32()),
         "token": pa.array(chunk.token, pa.int32()),
     }
-    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-    with atomic(path) as temporary, pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as out:
-        out.write_batch(batch)
+    write_arrow(path, columns)
 
 
 class Shard(NamedTuple):
@@ -136,17 +160,9 @@ def open_shard(path: Path) -> Shard:
     Raises:
         ShiftScopeError: it is missing or damaged.
     """
-    try:
-        batch = pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ShiftScopeError(
-            f"{path} is missing or damaged ({error}): delete it, and `make pull` or `make run` brings it back"
-        ) from error
-    vectors = batch.column("activation")
-    stored = vectors.values.to_numpy(zero_copy_only=True).reshape(len(batch), vectors.type.list_size)
-    return Shard(
-        stored, *(batch.column(name).to_numpy(zero_copy_only=True) for name in ("document", "position", "token"))
-    )
+    batch = map_arrow(path)
+    where = (batch.column(name).to_numpy(zero_copy_only=True) for name in ("document", "position", "token"))
+    return Shard(lists_of(batch.column("activation")), *where)
 
 
 class Store:

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from shiftscope.activations.store import lists_of, map_arrow, write_arrow
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import atomic, read_json, sha256_of, write_json
+from shiftscope.files import read_json, sha256_of, write_json
 from shiftscope.kinds import Strict
 
 if TYPE_CHECKING:
@@ -213,13 +214,7 @@ def write_windows(
     rows = [one.rows[place] for one in packers.values() for place in generator.permutation(len(one.rows))]
     table = np.stack(rows, axis=1)
     columns = [pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), asked.window) for column in table]
-    batch = pa.RecordBatch.from_arrays(columns, list(Windows._fields))
-    with (
-        atomic(windows) as temporary,
-        pa.OSFile(str(temporary), "wb") as sink,
-        pa.ipc.new_file(sink, batch.schema) as out,
-    ):
-        out.write_batch(batch)
+    write_arrow(windows, dict(zip(Windows._fields, columns, strict=True)))
     facts = WindowsFacts(
         lm=asked.lm,
         dataset=asked.dataset,
@@ -242,15 +237,8 @@ def read_windows(path: Path, first: int, last: int) -> Windows:
     Raises:
         ShiftScopeError: the file is missing or damaged.
     """
-    try:
-        batch = pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ShiftScopeError(f"{path} is missing or damaged ({error}): delete it and run again") from error
-    arrays = []
-    for name in Windows._fields:
-        column = batch.column(name)
-        arrays.append(column.values.to_numpy(zero_copy_only=True).reshape(-1, column.type.list_size)[first:last])
-    return Windows(*arrays)
+    batch = map_arrow(path)
+    return Windows(*(lists_of(batch.column(name))[first:last] for name in Windows._fields))
 
 
 def read_held_out(path: Path, manifest: Path) -> Windows:

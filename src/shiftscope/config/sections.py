@@ -184,8 +184,9 @@ class StoreEntry(Strict):
     """A corpus of which the activation of every token is cached, and what sparse autoencoders are trained on.
 
     `tokens` are read to train on and `held_out` of other documents, both in windows of `window` tokens, the separator
-    before each document among them. `seeds` are those of its autoencoders, by default all. A part is a job's work and a shard a file: results depend on their sizes (a shard's
-    vectors are in an order of its own), never on how many jobs run at a time.
+    before each document among them. `seeds` are those of its autoencoders, by default all. A part is a job's work and a
+    shard a file: results depend on their sizes (a shard's vectors are in an order of its own), never on how many jobs run
+    at a time.
     """
 
     corpus: str

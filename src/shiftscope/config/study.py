@@ -182,7 +182,7 @@ class Study(Strict):
     def _is_special(self, variant: str) -> bool:
         """Whether it is there for some tables alone, or its settings are numbers of pairs; of what is trained on pairs."""
         entry = self.variants[variant]
-        return bool(entry.shown_in) or any(setting.n_pairs for setting in [entry.params, *entry.settings])
+        return bool(entry.shown_in) or any(setting.n_pairs for setting in entry.settings)
 
     def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
         """The variants trained on a dataset, those that share a job together, the one whose job it is first."""

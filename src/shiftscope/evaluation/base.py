@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from shiftscope.files import canonical_json
 from shiftscope.models import BlockFacts, Model, read_facts, read_models
 from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.variants.base import Variant
+
+if TYPE_CHECKING:
+    from shiftscope.activations.store import Store
 
 Row = dict[str, Any]
 """a metric row, or a part of one: columns of `shiftscope.evaluation.parts.SCHEMA`"""
@@ -80,8 +83,8 @@ def _of_data_seeds(one: Trained, some: range, dataset: str) -> Trained:
     return one._replace(facts={**one.facts, "dataset": dataset}, models=models)
 
 
-def common(data: PairEmbeddings, eval_dataset: str, split: str) -> Row:
-    """What all rows of one dataset on one language model share, tried on the pairs of `eval_dataset`.
+def common(data: PairEmbeddings | Store, eval_dataset: str, split: str) -> Row:
+    """What all rows of one dataset on one language model share, tried on `eval_dataset`.
 
     A language model's untrained twin gives the same rows under its trained model's name, with `control` set.
     """

@@ -102,8 +102,10 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
         return
     known = pcc.correlations(features, words.concepts, pcc.labels(words.concepts))
     per_concept = {
-        pcc.PCC_TRUTH: pcc.held_out(known), pcc.LATENT_F1: pcc.latent_f1(features, words.concepts, found), pcc.PCC_OTHERS: pcc.others(found),
-    }  # fmt: skip
+        pcc.PCC_TRUTH: pcc.held_out(known),
+        pcc.LATENT_F1: pcc.latent_f1(features, words.concepts, found),
+        pcc.PCC_OTHERS: pcc.others(found),
+    }
     for metric, values in per_concept.items():
         yield from _by_concept(metric.name, "test", words.concepts, values)
     exponents = {"": found} | {

@@ -12,7 +12,7 @@ import numpy as np
 from shiftscope.activations.patched import cross_entropy
 from shiftscope.activations.store import Chunk, Store
 from shiftscope.activations.windows import NOWHERE, Windows
-from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, described, random_directions
+from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, common, described, random_directions
 from shiftscope.evaluation.dictionary import token_rows
 from shiftscope.evaluation.pcc import evaluate_words, step_of
 from shiftscope.files import read_parquet
@@ -59,11 +59,7 @@ def evaluate(
         batch_tokens: tokens that the language model reads at a time.
     """
     dataset, twin = store.facts["dataset"], store.facts["untrained_of"]
-    base = {
-        "dataset": dataset, "eval_dataset": dataset, "lm": twin or store.facts["lm"], "layer": store.facts["layer"],
-        "control": "untrained_lm" if twin else "", "split": "test", "variant": "", "kind": "", "params": "{}",
-        "selected": True,
-    }  # fmt: skip
+    base = common(store, dataset, "test")
     found = [*token_rows(trained, a_few_at_a_time(store))]
     if not twin:
         found += ce_rows(store, trained, lm, windows, batch_tokens)
@@ -97,9 +93,11 @@ def ce_rows(
             "next tokens are no harder to predict without the activations at %s (%.3f nats with them), so there is no "
             "cross-entropy to recover: it is left out", layer, clean,
         )  # fmt: skip
+    if not worth:
+        return
     for one, model in ((each, model) for each in trained for model in each.models):
         at = step_of(one, model)
-        if "step" in at or not worth:
+        if "step" in at:
             continue
 
         def reconstructed(states: np.ndarray, one: Trained = one, arrays: dict = model.arrays) -> np.ndarray:
