@@ -93,7 +93,7 @@ def as_stored(activations: np.ndarray, dtype: str) -> np.ndarray:
     if not np.isfinite(stored).all():
         largest = float(np.abs(activations).max())
         raise ShiftScopeError(
-            f"an activation of {largest:.0f} is too large for {dtype}: write `dtype: bfloat16` or float32"
+            f"an activation of {largest:.0f} is too large for {dtype}: write `stored: bfloat16` or float32"
         )
     return stored
 
