@@ -1,6 +1,6 @@
 """What caching costs beside reading, and what a store costs beside memory.
 
-`python benchmarks/activations.py [--windows 400] [--repeats 5]` makes a Llama of random weights (d 576, 8 blocks) and random
+`python benchmarks/activations.py [--windows 48] [--repeats 5]` makes a Llama of random weights (d 576, 30 blocks) and random
 windows of 128 tokens. In turn, on one thread: a plain forward pass over them without the unembedding, and the same windows
 cached as shards (their digests among it). Then batches of 2048 vectors of the store and of an array in memory, each with
 the same step of a small dictionary. It prints medians and ratios: tokens per second of caching over a plain pass, and
@@ -31,7 +31,7 @@ WINDOW, WIDTH, BATCH_TOKENS, BATCH, FEATURES = 128, 576, 2048, 2048, 1152
 def made_up(count: int) -> tuple[LlamaForCausalLM, Windows]:
     """A language model and windows of random tokens, each beginning with a separator."""
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=4096, hidden_size=WIDTH, intermediate_size=1536, num_hidden_layers=8,
+    config = LlamaConfig(vocab_size=4096, hidden_size=WIDTH, intermediate_size=1536, num_hidden_layers=30,
                          num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=2048)  # fmt: skip
     token = np.random.default_rng(0).integers(3, 4096, (count, WINDOW), np.int32)
     document = np.repeat(np.arange(count, dtype=np.int32)[:, None], WINDOW, 1)
@@ -65,7 +65,7 @@ def cached(reader: Reader, windows: Windows, folder: Path) -> None:
             {"file": f"{number}.arrow", "rows": len(chunk.token), "sha256": sha256_of(folder / f"{number}.arrow")}
         )
     shape = {"train": [sum(shard["rows"] for shard in shards), WIDTH]}
-    write_json(folder / "manifest.json", {"shape": shape, "shards": {"train": shards}})
+    write_json(folder / "manifest.json", {"stored": "float32", "shape": shape, "shards": {"train": shards}})
 
 
 def steps(batches: Iterator[np.ndarray], number: int) -> None:
@@ -90,7 +90,7 @@ def from_memory(every: np.ndarray) -> Iterator[np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, default=400)
+    parser.add_argument("--windows", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)

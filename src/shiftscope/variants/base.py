@@ -253,6 +253,12 @@ class Streamed(Variant):
         weights["since_fired"].add_(n).masked_fill_(fired, 0)
 
 
+def sparse_codes(variant: type[Streamed], arrays: Arrays, inputs: np.ndarray) -> np.ndarray:
+    """Codes `[n, F]` of what is sparse of an autoencoder of activations `[n, d]`: its first path, if it has several."""
+    paths = variant.paths(arrays, inputs)
+    return next(iter(paths.values())) if paths else variant.encode(arrays, inputs)
+
+
 def unit_rows(weights: Tensors, name: str = "decoder") -> None:
     """Scale each decoder direction `[…, k, d]` to unit norm, in place (paper A, App. B.1)."""
     decoder = weights[name].data
