@@ -12,9 +12,18 @@ import numpy as np
 from shiftscope.activations.patched import cross_entropy
 from shiftscope.activations.store import Chunk, Store
 from shiftscope.activations.windows import NOWHERE, Windows
-from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, common, described, random_directions
+from shiftscope.evaluation.base import (
+    RANDOM_DICTIONARIES,
+    Row,
+    Trained,
+    common,
+    described,
+    random_directions,
+    readings,
+    step_of,
+)
 from shiftscope.evaluation.dictionary import token_rows
-from shiftscope.evaluation.pcc import evaluate_words, step_of
+from shiftscope.evaluation.pcc import evaluate_words
 from shiftscope.files import read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.metrics import correlation, dictionary
@@ -127,7 +136,8 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
         return {"metric": dictionary.MCC_DOCUMENTS.name, "value": correlation.mcc(codes, truth)}
 
     for one, model in ((each, model) for each in trained for model in each.models):
-        yield described(one, model) | step_of(one, model) | row(one.variant.encode(model.arrays, test.activations))
+        for reading in readings(one, model, test.activations):
+            yield reading.described | step_of(one, model) | row(reading.codes)
     ceiling = correlation.readability(train.activations, known, test.activations, truth)
     yield {"metric": dictionary.MCC_DOCUMENTS.name, "value": ceiling, "control": "ceiling", "codes": 0}
     yield row(test.activations) | {"control": "neurons", "codes": 0}
