@@ -41,25 +41,39 @@ def test_a_path_that_is_zero_has_no_norm_and_no_gradient():
     assert float(found.detach()) == 0 and (weights.grad == 0).all()
 
 
-def test_the_largest_singular_values_and_their_gradient_are_those_of_an_svd():
+def affine(noise=1e-4):
+    """Codes that are nearly of rank 4, and what they are made of."""
     torch.manual_seed(0)
-    codes = (torch.randn(50, 4) @ torch.randn(4, 30) + 1e-4 * torch.randn(50, 30)).requires_grad_()
-    found = _nuclear.largest_singular_values(codes, 4, seed=1)
+    inputs, bias = torch.randn(50, 8), torch.randn(30)
+    weights = torch.randn(8, 3) @ torch.randn(3, 30) + noise * torch.randn(8, 30)
+    return inputs, weights.requires_grad_(), bias.requires_grad_()
+
+
+def test_the_largest_singular_values_and_their_gradient_are_those_of_an_svd():
+    inputs, weights, bias = affine()
+    codes = inputs @ weights + bias
+    found = _nuclear.largest_singular_values(codes, 4, 1, inputs, weights, bias)
     found.backward()
     left, values, right = torch.linalg.svd(codes.detach(), full_matrices=False)
-    assert float(found) == pytest.approx(float(values[:4].sum()), rel=1e-5)
-    assert codes.grad.numpy() == pytest.approx((left[:, :4] @ right[:4]).numpy(), abs=1e-4)
+    assert found.item() == pytest.approx(float(values[:4].sum()), rel=1e-5)
+    of_codes = left[:, :4] @ right[:4]
+    assert weights.grad.numpy() == pytest.approx((inputs.T @ of_codes).numpy(), abs=1e-3)
+    assert bias.grad.numpy() == pytest.approx(of_codes.sum(0).numpy(), abs=1e-3)
 
 
 def test_the_estimate_draws_from_its_own_seed_and_leaves_others_alone():
-    codes = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    inputs, weights, bias = affine(noise=1.0)
+
+    def estimate(seed):
+        return _nuclear.largest_singular_values(inputs @ weights + bias, 4, seed, inputs, weights, bias)
+
     torch.manual_seed(5)
-    first = _nuclear.largest_singular_values(codes, 4, seed=1)
+    first = estimate(1)
     after = torch.rand(1)
     torch.manual_seed(5)
     assert torch.rand(1) == after
-    assert _nuclear.largest_singular_values(codes, 4, seed=1) == first
-    assert _nuclear.largest_singular_values(codes, 4, seed=2) != first
+    assert estimate(1) == first
+    assert estimate(2) != first
 
 
 @pytest.mark.parametrize("nuclear", ["exact", "top"])

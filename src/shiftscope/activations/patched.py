@@ -80,18 +80,21 @@ class Patched:
         """
         import torch
 
-        found, decoder = [], decoder_of(self.model)
-        if self.model.get_output_embeddings() is None:
-            return None
-        for batch in self.batches:
+        found, head = [], self.model.get_output_embeddings()
+        for batch in self.batches if head is not None else ():
             ids, told = self._told(batch)
             with fitting(ids.numel()), torch.inference_mode():
-                found.append(decoder(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][told])
-            if batch is self.batches[0]:
-                whole, here = self._logits(ids)[told], self._unembedded(found[0], None)
-                if not torch.allclose(whole, here.to(whole.device), rtol=1e-3, atol=1e-3):
+                states = self.place(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+                if not found and not _alike(self._logits(ids[:1]), head(states[:1]).float()):
                     return None
-        return found
+            found.append(states[told])
+        return found or None
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    import torch
+
+    return torch.allclose(one, other.to(one.device), rtol=1e-3, atol=1e-3)
 
 
 def _losses(logits: torch.Tensor, following: torch.Tensor) -> float:

@@ -103,14 +103,14 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
 
     Besides, unless it is a point on a curve, the means of all other ways to read PCC.
     """
-    found = pcc.correlations(features, words.concepts, words.logits)
+    several = [words.logits, pcc.labels(words.concepts)] if every_reading else [words.logits]
+    found, *known = pcc.correlations_with_each(features, words.concepts, several)
     yield from _headline(words.concepts, found)
-    if not every_reading:
+    if not known:
         return
     yield {"metric": pcc.PCC_CHOOSING.name, "split": "train", "value": float(pcc.choosing(found).mean())}
-    known = pcc.correlations(features, words.concepts, pcc.labels(words.concepts))
     per_concept = {
-        pcc.PCC_TRUTH: pcc.held_out(known),
+        pcc.PCC_TRUTH: pcc.held_out(known[0]),
         pcc.LATENT_F1: pcc.latent_f1(features, words.concepts, found),
         pcc.PCC_OTHERS: pcc.others(found),
     }
@@ -129,8 +129,8 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
 def permuted_rows(words: Words, features: np.ndarray) -> Iterator[Row]:
     """What the same features `[words, F]` score against probes of permuted labels: means over the draws."""
     values: dict[tuple, list[float]] = {}
-    for concepts, logits in words.permuted:
-        found = pcc.correlations(features, concepts, logits)
+    draws = pcc.correlations_with_each(features, words.concepts, [logits for _, logits in words.permuted])
+    for (concepts, _), found in zip(words.permuted, draws, strict=True):
         rows = [*_headline(concepts, found)]
         rows += _by_concept(pcc.LATENT_F1.name, "test", concepts, pcc.latent_f1(features, concepts, found))
         for row in rows:

@@ -12,6 +12,7 @@ features of pure noise come to .3 and more.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -168,20 +169,28 @@ def correlations(
     At unit scale every feature is divided by its standard deviation over all words. Exponentials are taken of what a
     feature is below its largest value: that scales the column, which no correlation sees, and cannot overflow.
     """
+    return correlations_with_each(features, concepts, [logits], exponent)[0]
+
+
+def correlations_with_each(
+    features: np.ndarray, concepts: list[ConceptWords], several: Sequence[Logits], exponent: Exponent = ""
+) -> list[Correlations]:
+    """As `correlations`, with several kinds of logits of the same words, at hardly more cost than with one."""
     scale = _unit_scale(features) if exponent == "exp" else 1.0
-
-    def over(concept: ConceptWords, logit: np.ndarray, some: np.ndarray) -> np.ndarray:
-        chosen = features[concept.row[some]]
-        if exponent:
-            chosen = chosen * scale
-            chosen = np.exp(chosen - chosen.max(0))
-        return signed_correlation(chosen, logit[some, None])[:, 0]
-
-    every = [
-        (over(one, whole, np.ones(len(one.row), bool)), over(one, half, ~one.second), over(one, half, one.second))
-        for one, whole, half in zip(concepts, logits.whole, logits.half, strict=True)
-    ]
-    return Correlations(*(np.stack(part) for part in zip(*every, strict=True)))
+    tables: tuple[list[np.ndarray], ...] = ([], [], [])
+    for number, one in enumerate(concepts):
+        of_words = features[one.row]
+        whole = np.stack([logits.whole[number] for logits in several], 1)
+        half = np.stack([logits.half[number] for logits in several], 1)
+        every = np.ones(len(one.row), bool)
+        for table, some, known in zip(tables, (every, ~one.second, one.second), (whole, half, half), strict=True):
+            chosen = of_words[some]
+            if exponent:
+                chosen = chosen * scale
+                chosen = np.exp(chosen - chosen.max(0))
+            table.append(signed_correlation(chosen, known[some]))
+    stacked = [np.stack(table) for table in tables]  # [concepts, F, several]
+    return [Correlations(*(table[:, :, number] for table in stacked)) for number in range(len(several))]
 
 
 def _unit_scale(features: np.ndarray) -> np.ndarray:

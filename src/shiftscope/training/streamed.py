@@ -127,12 +127,18 @@ def _model(replica: Replica, path: Path) -> Model:
     return Model(*replica, arrays, json.loads(metadata["facts"]))
 
 
+def device() -> torch.device:
+    """Where steps are taken: the GPU if there is one. Weights are drawn on the CPU, the same for every device."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Learner:
     """One replica: its weights and their optimiser."""
 
     def __init__(self, setting: Streamed, replica: Replica, n_codes: int, d: int) -> None:
         self.setting, self.replica = setting, replica
-        self.weights = setting.initial(n_codes, d, normal(replica.seed))
+        drawn = setting.initial(n_codes, d, normal(replica.seed))
+        self.weights = {name: tensor.to(device()) for name, tensor in drawn.items()}
         trained = [tensor.requires_grad_() for name, tensor in self.weights.items() if name not in setting.buffers]
         self.optimiser = torch.optim.Adam(trained, lr=setting.lr, fused=True)
 
@@ -205,7 +211,7 @@ class Pass:
             self._keep([learner for learner in learners if self.step in kept_steps(learner.setting)])
             if self.step == last:
                 break
-            inputs = self._inputs(next(batches))
+            inputs = self._inputs(next(batches)).to(device())
             losses = [one.take(inputs, self.step) for one in learners if self.step < one.setting.steps]
             self.step += 1
             bar.update()
@@ -225,7 +231,7 @@ class Pass:
     def _keep(self, learners: list[Learner]) -> None:
         """Write the model that each has become."""
         for one in learners:
-            weights = {name: tensor.detach() for name, tensor in one.weights.items()}
+            weights = {name: tensor.detach().cpu() for name, tensor in one.weights.items()}
             exported = one.setting.export(weights, lambda: map(self._inputs, self._latest()))
             arrays = in_raw_space(exported, self.mean, self.scale)
             check_finite(one.replica, arrays)

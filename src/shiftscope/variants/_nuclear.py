@@ -47,14 +47,18 @@ def _norm() -> type[torch.autograd.Function]:
     return NuclearNorm
 
 
-def largest_singular_values(codes: torch.Tensor, rank: int, seed: int) -> torch.Tensor:
-    """The sum of the `rank` largest singular values of codes `[n, F]`, estimated by `torch.svd_lowrank` (paper B, Eq. 92).
+def largest_singular_values(
+    codes: torch.Tensor, rank: int, seed: int, inputs: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """The sum of the `rank` largest singular values of codes C, estimated by `torch.svd_lowrank` (paper B, Eq. 92).
 
-    Σ uᵢᵀ C vᵢ with the vectors held fixed has the value and the gradient, U Vᵀ, of that sum. `seed` is that of the estimate.
+    C = X W + b `[n, F]` with X `[n, d]`, W `[d, F]` and b `[F]`, of which the latter two get a gradient. Σ uᵢᵀ C vᵢ with the
+    vectors held fixed has the value and the gradient, U Vᵀ, of that sum, and X (W V) costs products with r alone. `seed` is
+    that of the estimate.
     """
     import torch
 
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[codes.device] if codes.is_cuda else []):
         torch.manual_seed(seed)
-        left, _, right = torch.svd_lowrank(codes, q=min(rank, *codes.shape))
-    return (left * (codes @ right)).sum()
+        left, _, right = torch.svd_lowrank(codes.detach(), q=min(rank, *codes.shape))
+    return (left * (bias @ right).addmm(inputs, weights @ right)).sum()

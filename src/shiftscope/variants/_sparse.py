@@ -37,9 +37,9 @@ def largest_in_each_row(found: torch.Tensor, k: int) -> Entries:
     """The k largest entries of every row of `[B, F]`."""
     import torch
 
-    n = len(found)
     columns = found.topk(k, dim=1, sorted=False)[1].flatten()
-    return Entries(torch.arange(n).repeat_interleave(k), columns, k * torch.arange(n))
+    rows = torch.arange(len(found), device=found.device)
+    return Entries(rows.repeat_interleave(k), columns, k * rows)
 
 
 def largest_of_all(found: torch.Tensor, n: int) -> Entries:
@@ -53,7 +53,7 @@ def largest_of_all(found: torch.Tensor, n: int) -> Entries:
         above = (flat > 0).nonzero()[:, 0]
     place = above[flat[above].topk(min(n, len(above)), sorted=False)[1]].sort()[0]
     rows = place // found.shape[1]
-    return Entries(rows, place % found.shape[1], torch.searchsorted(rows, torch.arange(len(found))))
+    return Entries(rows, place % found.shape[1], torch.searchsorted(rows, torch.arange(len(found), device=rows.device)))
 
 
 def pre_activations(weights: dict[str, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
@@ -104,7 +104,7 @@ def _reading() -> type[torch.autograd.Function]:
         def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
             encoder, decoder_bias, inputs = ctx.saved_tensors
             columns, order = ctx.entries.columns.sort(stable=True)
-            starts = torch.searchsorted(columns, torch.arange(len(encoder)))
+            starts = torch.searchsorted(columns, torch.arange(len(encoder), device=columns.device))
             by_latent, rows = gradient[order], ctx.entries.rows[order]
             d_encoder = embedding_bag(rows, inputs - decoder_bias, starts, mode="sum", per_sample_weights=by_latent)
             d_bias = gradient.new_zeros(len(encoder)).index_add_(0, columns, by_latent)

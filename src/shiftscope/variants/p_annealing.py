@@ -60,20 +60,20 @@ class PAnnealing(Streamed):
         """Squared error plus λ ‖c‖_p^p, means over the batch."""
         codes = self._codes(weights, inputs)
         self._count(weights, (codes.detach() > 0).any(0), len(inputs))
-        left = inputs - self._outputs(weights, inputs, codes)
-        penalty = power(codes, self._norm(step)) + self._further(weights, inputs, step)
-        return left.square().sum(1).mean() + self._strength(weights, codes.detach(), step) * penalty
+        outputs, further = self._outputs(weights, inputs, codes, step)
+        penalty = power(codes, self._norm(step)) + further
+        strength = self._strength(weights, codes.detach(), step)
+        return (inputs - outputs).square().sum(1).mean() + strength * penalty
 
     def _codes(self, weights: Tensors, inputs: torch.Tensor) -> torch.Tensor:
         centred = inputs - weights["decoder_bias"]
         return weights["encoder_bias"].addmm(centred, weights["encoder"].T).relu()
 
-    def _outputs(self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        return weights["decoder_bias"].addmm(codes, weights["decoder"])
-
-    def _further(self, weights: Tensors, inputs: torch.Tensor, step: int) -> torch.Tensor | float:
-        """What λ weighs beside ‖c‖_p^p."""
-        return 0.0
+    def _outputs(
+        self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """x̂ `[batch, d]` of codes of the sparse path, and what λ weighs beside ‖c‖_p^p."""
+        return weights["decoder_bias"].addmm(codes, weights["decoder"]), 0.0
 
     def _norm(self, step: int) -> float:
         """p at a step."""

@@ -62,27 +62,41 @@ class Structured(PAnnealing):
         """s, by which the structured path is multiplied."""
         return self.gamma if self.mode == "path_scale" else 1.0
 
-    def _outputs(self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Both paths decoded; that of low rank without its codes, for it is affine."""
-        product = weights["structured_encoder"].T @ weights["decoder"]
-        constant = weights["structured_encoder_bias"] @ weights["decoder"]
-        added = constant.addmm(inputs - weights["decoder_bias"], product)
-        return super()._outputs(weights, inputs, codes) + self._scale * added
+    def _outputs(
+        self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both paths decoded, and γ ‖c_struct‖_* / √B; b has no part in the gradient of the latter."""
+        outputs, norm = (self._exact if self.nuclear == "exact" else self._top)(weights, inputs, codes, step)
+        return outputs, self.gamma * norm / len(inputs) ** 0.5
 
-    def _further(self, weights: Tensors, inputs: torch.Tensor, step: int) -> torch.Tensor:
-        """γ ‖c_struct‖_* / √B; b has no part in its gradient."""
+    def _exact(
+        self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The path of low rank without its codes, for it is affine."""
         import torch
 
-        from shiftscope.variants._nuclear import largest_singular_values, nuclear_norm
+        from shiftscope.variants._nuclear import nuclear_norm
 
-        centred = inputs - weights["decoder_bias"].detach()
+        encoder, bias, decoder = (
+            weights[name] for name in ("structured_encoder", "structured_encoder_bias", "decoder")
+        )
+        added = (bias @ decoder).addmm(inputs - weights["decoder_bias"], encoder.T @ decoder)
+        outputs = weights["decoder_bias"].addmm(codes, decoder) + self._scale * added
+        held = inputs - weights["decoder_bias"].detach()
+        rows = torch.cat([held, held.new_ones(len(held), 1)], dim=1)
+        return outputs, nuclear_norm(rows, torch.cat([encoder.T, bias[None]]))
+
+    def _top(
+        self, weights: Tensors, inputs: torch.Tensor, codes: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Its codes are needed for the singular vectors, so both paths are decoded at once."""
+        from shiftscope.variants._nuclear import largest_singular_values
+
         encoder, bias = weights["structured_encoder"], weights["structured_encoder_bias"]
-        if self.nuclear == "exact":
-            rows = torch.cat([centred, centred.new_ones(len(centred), 1)], dim=1)
-            norm = nuclear_norm(rows, torch.cat([encoder.T, bias[None]]))
-        else:
-            norm = largest_singular_values(bias.addmm(centred, encoder.T), self.rank, step)
-        return self.gamma * norm / len(inputs) ** 0.5
+        added = bias.addmm(inputs - weights["decoder_bias"], encoder.T)
+        outputs = weights["decoder_bias"].addmm(codes + self._scale * added, weights["decoder"])
+        held = inputs - weights["decoder_bias"].detach()
+        return outputs, largest_singular_values(added, self.rank, step, held, encoder.T, bias)
 
     def export(self, weights: Tensors, latest: Callable[[], Iterator[torch.Tensor]]) -> Arrays:
         """As `p_annealing` has it, and the structured encoder, scaled as it is added."""
