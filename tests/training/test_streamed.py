@@ -140,7 +140,7 @@ def test_a_kept_step_is_a_training_that_ends_there(variant, tmp_path):
         settings_of(variant, checkpoints=(0, 15), **late), [Replica(0, 0, 2)], small(), 30, tmp_path / "a"
     )
     assert [model.facts["step"] for model in models] == [0, 15, 40]
-    for model in models[:2]:
+    for model in list(models)[:2]:
         settings = settings_of(variant, steps=model.facts["step"], **late)
         ended = train_replicas(settings, [Replica(0, 0, 2)], small(), 30, tmp_path / str(model.facts["step"]))
         assert equal(ended[0], model)
