@@ -46,7 +46,7 @@ SAVE_SHARE = 0.05
 """the share of the time that goes into checkpoints, at most"""
 
 
-class Kept(Sequence[Model]):
+class KeptModels(Sequence[Model]):
     """Models in files, each of which is read when it is asked for."""
 
     def __init__(self, files: list[tuple[Replica, Path]]) -> None:
@@ -103,7 +103,7 @@ def train_replicas(
     n_codes: int,
     state: Path,
     checkpoint_seconds: float = 20.0,
-) -> Kept:
+) -> KeptModels:
     """Train every replica; the result is in the order of `replicas`, of each first its checkpoints, then what it became.
 
     Models are read from `state` one by one, when they are asked for: all together they may be larger than the memory.
@@ -135,7 +135,7 @@ def train_replicas(
             learners = [Learner(settings[replica.setting], replica, n_codes, stream.d) for replica in members]
             one.run(learners, checkpoint_seconds)
         files |= own
-    return Kept([(replica, path) for replica in replicas for path in files[replica]])
+    return KeptModels([(replica, path) for replica in replicas for path in files[replica]])
 
 
 def kept_steps(setting: Streamed) -> list[int]:
