@@ -143,7 +143,7 @@ rule gather_activations:
     resources:
         mem_mb=1000,
     params:
-        slice=lambda w: json_of(dataset=w.dataset),
+        slice=lambda w: json_of(lm=lm_of(w.lm), layer=STUDY.layers_of(lm_of(w.lm))[w.lm], dataset=w.dataset),
     message:
         "activations of {wildcards.dataset} by {wildcards.lm} are there"
     shell:

@@ -39,7 +39,14 @@ def words_of_lm(pattern):
 
 def sae_slice(w):
     lm = STUDY.lm(w.lm)
-    return json_of(dtype=lm.dtype, batch_tokens=lm.batch_tokens, device_map=lm.device_map)
+    return json_of(
+        lm=lm_of(w.lm),
+        layer=STUDY.layers_of(lm_of(w.lm))[w.lm],
+        dataset=w.dataset,
+        dtype=lm.dtype,
+        batch_tokens=lm.batch_tokens,
+        device_map=lm.device_map,
+    )
 
 
 rule evaluate_saes:

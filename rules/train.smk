@@ -25,6 +25,7 @@ def train_slice(names):
             for name, one in named(names, w).items()
         ],
         seeds=seeds_of(w.block),
+        **({"layer": STUDY.layers_of(lm_of(w.lm))[w.lm]} if w.dataset in STUDY.activations else {}),
     )
 
 

@@ -7,8 +7,7 @@ from shiftscope.activations.store import Store
 from shiftscope.activations.windows import read_held_out
 from shiftscope.evaluation.base import read_trained
 from shiftscope.evaluation.parts import write_part
-from shiftscope.evaluation.saes import SaeSlice, evaluate
-from shiftscope.pair_embeddings import read_embeddings
+from shiftscope.evaluation.saes import SaeSlice, check_inputs, evaluate, read_words
 from shiftscope.workflow.job import run
 
 
@@ -26,8 +25,9 @@ def main(
     params: SaeSlice,
 ) -> None:
     store = Store(manifest)
-    trained = read_trained(weights, sidecars)[store.facts["dataset"]]
-    words = [read_embeddings(*files) for files in zip(embeddings, embeddings_manifests, strict=True)]
+    check_inputs(params, store, lm_manifest, windows, windows_manifest, documents, sidecars)
+    words = read_words(store, zip(embeddings, embeddings_manifests, strict=True))
+    trained = read_trained(weights, sidecars)[params.dataset]
     model, _ = load(lm_manifest.parent, params.dtype, params.device_map)
     held_out = read_held_out(windows, windows_manifest)
     write_part(part, evaluate(store, trained, words, model, held_out, documents, params.batch_tokens))

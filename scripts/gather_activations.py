@@ -7,7 +7,7 @@ from shiftscope.workflow.job import run
 
 
 def main(windows_manifest: Path, parts: list[Path], lm_manifest: Path, manifest: Path, params: GatherSlice) -> None:
-    gather(params.dataset, windows_manifest, parts, lm_manifest.parent, manifest)
+    gather(params, windows_manifest, parts, lm_manifest.parent, manifest)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from shiftscope.files import read_json, read_tensors, sha256_of
+from shiftscope.errors import ShiftScopeError
+from shiftscope.files import SAFETENSORS, read_json, read_tensors, sha256_of, write_tensors
 from shiftscope.models import BlockFacts, Model, alive, read_facts, read_models, write_models
 
 
@@ -44,3 +45,38 @@ def test_models_of_several_blocks_are_read_back_in_order(tmp_path):
     assert read_tensors(files[1][0])[0]["decoder"].shape == (3, 2, 3)
     with pytest.raises(ValueError, match="zip"):
         read_models([files[0][0]], [])
+
+
+def test_a_block_that_is_written_model_by_model_has_the_bytes_of_one_that_is_stacked(tmp_path):
+    generator = np.random.default_rng(0)
+    models = [
+        Model(0, 0, seed, {
+            "encoder": generator.normal(size=(5, 3)).astype(np.float32), "decoder": np.float32(generator.normal(size=(3, 5))).T,
+            "alive": generator.random(5) > 0.5, "k": np.float32(seed),
+            **{f"of_{kind}": np.arange(3 + seed, 6 + seed).astype(kind) for kind in SAFETENSORS},
+        }, {}) for seed in range(3)
+    ]  # fmt: skip
+    facts: BlockFacts = {"lm": "m", "dataset": "d", "codes": 5, "variant": "v", "kind": "topk", "settings": [{}]}
+    write_models(tmp_path / "a.safetensors", tmp_path / "a.json", models, facts)
+    write_tensors(
+        tmp_path / "b.safetensors", {name: np.stack([one.arrays[name] for one in models]) for name in models[0].arrays}
+    )
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_models_that_do_not_fit_together_are_not_written(tmp_path):
+    facts: BlockFacts = {"lm": "m", "dataset": "d", "codes": 5, "variant": "v", "kind": "topk", "settings": [{}]}
+    models = [Model(0, 0, seed, {"decoder": np.zeros((2 + seed, 3), np.float32)}, {}) for seed in range(2)]
+    with pytest.raises(ValueError, match=r"set 1 of .* has other arrays than the first"):
+        write_models(tmp_path / "a.safetensors", tmp_path / "a.json", models, facts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_another_block_are_refused(tmp_path):
+    facts: BlockFacts = {"lm": "m", "dataset": "d", "codes": 2, "variant": "v", "kind": "topk", "settings": [{}]}
+    for name in "ab":
+        arrays = {"decoder": np.full((2, 3), ord(name), np.float32)}
+        write_models(tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json", [Model(0, 0, 0, arrays, {})], facts)
+    (tmp_path / "b.safetensors").replace(tmp_path / "a.safetensors")
+    with pytest.raises(ShiftScopeError, match=r"a\.safetensors has sha256 .* it is not what .*a\.json tells of"):
+        read_models([tmp_path / "a.safetensors"], [tmp_path / "a.json"])

@@ -183,7 +183,7 @@ def test_formats_are_written_and_read_by_one_module():
     """Whoever writes arrays reads them back, and nobody else does."""
     writes, reads = (
         {one.relative_to(HOUSE).as_posix() for one in MODULES if re.search(calls, without_words(one))}
-        for calls in (r"\b(?:write_tensors|save_file)\(", r"\b(?:read_tensors|load_file|safe_open)\(")
+        for calls in (r"\b(?:write_tensors|write_stacked|save_file)\(", r"\b(?:read_tensors|load_file|safe_open)\(")
     )
     assert writes == reads == {
         "files.py", "pair_embeddings.py", "models.py", "steering/vectors.py",

@@ -5,7 +5,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,22 @@ def cannot_write(path: Path, error: OSError) -> str:
     """One line for a failed write: what, why, and what to do about it."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full while writing {path}: free some space and run again; nothing half-written is left"
+        return (
+            f"the disk is full while writing {path}: free some space{_of_disk(path)} and run again; nothing half-written "
+            "is left"
+        )
     return f"cannot write {path}: {reason}. Check that the folder exists, is writable and is not mounted read-only"
+
+
+def _of_disk(path: Path) -> str:
+    """Which file system that is, and how much of it is left; nothing where the system does not tell."""
+    try:
+        place = path.absolute()
+        while not os.path.ismount(place):
+            place = place.parent
+        return f" on {place} ({shutil.disk_usage(place).free / 1e9:.2f} GB are left)"
+    except OSError:
+        return ""
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -141,6 +156,61 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
     arrays = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     with atomic(path) as temporary:
         save_file(arrays, temporary, {"shiftscope": canonical_json(dict(metadata or {}))})
+
+
+def write_stacked(path: str | Path, count: int, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write `count` sets of numpy arrays as `write_tensors` writes them stacked, `[count, …]`, holding one set at a time.
+
+    All have the same names, shapes and types. The layout is that of safetensors, to the byte: the length of the header in
+    8 bytes, the header as JSON, then the arrays, wider types first and else by name.
+
+    Raises:
+        ValueError: there are other than `count` sets, or one is unlike the first.
+    """
+    import numpy as np
+
+    with atomic(path) as temporary, temporary.open("wb") as out:
+        places: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
+        written = 0
+        for written, given in enumerate(rows, 1):
+            arrays = {name: np.asarray(array, order="C") for name, array in given.items()}
+            if not places:
+                places, header = _layout(count, arrays)
+                out.write(header)
+            if {name: (array.dtype, array.shape) for name, array in arrays.items()} != {
+                name: (dtype, shape) for name, (_, dtype, shape) in places.items()
+            }:
+                raise ValueError(f"set {written - 1} of {path} has other arrays than the first")
+            for name, array in arrays.items():
+                out.seek(places[name][0] + (written - 1) * array.nbytes)
+                out.write(array.data if array.ndim else array.tobytes())
+        if written != count:
+            raise ValueError(f"{count} sets of arrays were announced for {path}, and {written} came")
+
+
+SAFETENSORS = {
+    "bool": "BOOL", "uint8": "U8", "int8": "I8", "float16": "F16", "int32": "I32", "float32": "F32", "float64": "F64",
+    "int64": "I64",
+}  # fmt: skip
+"""types of stacked arrays, and what safetensors calls them, in the order from which it writes the last first"""
+
+
+def _layout(count: int, arrays: Mapping[str, Any]) -> tuple[dict[str, tuple[int, Any, tuple[int, ...]]], bytes]:
+    """Where each stacked array begins, with the type and shape of one of its rows; and the header."""
+    rank = list(SAFETENSORS)
+    order = sorted(arrays, key=lambda name: (-rank.index(str(arrays[name].dtype)), name))
+    header: dict[str, Any] = {"__metadata__": {"shiftscope": "{}"}}
+    starts, end = {}, 0
+    for name in order:
+        array, starts[name] = arrays[name], end
+        end += count * array.nbytes
+        kind = SAFETENSORS[str(array.dtype)]
+        header[name] = {"dtype": kind, "shape": [count, *array.shape], "data_offsets": [starts[name], end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    first = 8 + len(text)
+    places = {name: (first + starts[name], arrays[name].dtype, arrays[name].shape) for name in order}
+    return places, len(text).to_bytes(8, "little") + text
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:

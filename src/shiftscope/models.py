@@ -1,12 +1,12 @@
 """Trained models: one file holds a block of replicas, evaluation wants them one by one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
-from shiftscope.files import read_json, read_tensors, sha256_of, write_json, write_tensors
+from shiftscope.files import check_sha256, read_json, read_tensors, sha256_of, write_json, write_stacked
 
 
 class Replica(NamedTuple):
@@ -36,6 +36,8 @@ class BlockFacts(TypedDict):
     variant: str
     kind: str
     settings: list[dict[str, Any]]
+    trained_on: NotRequired[dict[str, str]]
+    """of autoencoders of activations the store: its language model, layer, dataset, and its manifest's sha256"""
 
 
 class Sidecar(BlockFacts):
@@ -52,25 +54,36 @@ def alive(codes: np.ndarray, decoder: np.ndarray) -> np.ndarray:
     return (usage > 0.01 * usage.max()) & (np.linalg.norm(decoder, axis=1) > 0) & (np.ptp(codes, axis=0) > 0)
 
 
-def write_models(weights: Path, sidecar: Path, models: list[Model], facts: BlockFacts) -> None:
-    """Write a block: arrays stacked `[R, …]`, and beside them what each row is."""
-    stacked = {name: np.stack([model.arrays[name] for model in models]) for name in models[0].arrays}
-    write_tensors(weights, stacked)
-    replicas = [Replica(*model[:3])._asdict() | model.facts for model in models]
+def write_models(weights: Path, sidecar: Path, models: Sequence[Model], facts: BlockFacts) -> None:
+    """Write a block: arrays stacked `[R, …]`, and beside them what each row is; no two models are held at a time."""
+    replicas: list[dict[str, Any]] = []
+
+    def arrays() -> Iterator[dict[str, np.ndarray]]:
+        for model in models:
+            replicas.append(Replica(*model[:3])._asdict() | model.facts)
+            yield model.arrays
+
+    write_stacked(weights, len(models), arrays())
     write_json(sidecar, Sidecar(**facts, replicas=replicas, sha256=sha256_of(weights)))
 
 
 def read_facts(sidecar: Path) -> BlockFacts:
     """What the models of a block have in common, without their arrays."""
     found: Sidecar = read_json(sidecar)
-    return {name: found[name] for name in BlockFacts.__annotations__}
+    kept = {name: found[name] for name in BlockFacts.__required_keys__}
+    return kept | {name: found[name] for name in BlockFacts.__optional_keys__ if name in found}
 
 
 def read_models(weights: Iterable[Path], sidecars: Iterable[Path]) -> list[Model]:
-    """All replicas of several blocks of one variant, ordered by setting, data seed and seed."""
+    """All replicas of several blocks of one variant, ordered by setting, data seed and seed.
+
+    Raises:
+        ShiftScopeError: weights are not those of their sidecar.
+    """
     models = []
     for path, sidecar in zip(weights, sidecars, strict=True):
         facts: Sidecar = read_json(sidecar)
+        check_sha256(path, facts["sha256"], str(path), f"it is not what {sidecar} tells of; delete both and run again")
         arrays, _ = read_tensors(path)
         for row, replica in enumerate(facts["replicas"]):
             key = Replica(*(replica.pop(name) for name in Replica._fields))

@@ -1,16 +1,20 @@
 """The activation of every token: what the plain way reads, whatever the shards, resumed where it was killed."""
 
+import errno
 import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers.tiny_lms import WORDS, make_model, make_tokenizer
+from helpers.stores import save_known_lm, save_words
+from helpers.tiny_lms import make_model
 
-from shiftscope.activations import every_token
-from shiftscope.activations.every_token import CacheSlice, Reader, cache_part, gather, places_of
+from shiftscope import files
+from shiftscope.activations import every_token, store
+from shiftscope.activations.every_token import CacheSlice, GatherSlice, Reader, cache_part, gather, places_of
 from shiftscope.activations.store import Store
 from shiftscope.activations.windows import NOWHERE, WindowsSlice, read_windows, write_windows
 from shiftscope.errors import ShiftScopeError
@@ -23,14 +27,8 @@ LAYERS = ["final_norm", "resid_post.0"]
 def project(tmp_path, monkeypatch):
     """A folder with windows of random words, and a tiny language model in place of every one that is loaded."""
     monkeypatch.chdir(tmp_path)
-    lm = tmp_path / "lm"
-    lm.mkdir()
-    make_tokenizer().save_pretrained(lm)
-    about = {"lm": "tiny", "untrained_of": None, "n_layers": 3, "source": {"kind": "folder"}, "files": {}}
-    (lm / "manifest.json").write_text(json.dumps(about))
-    words = np.random.default_rng(0).choice(WORDS, (400, 9))
-    pq.write_table(pa.table({"text": [" ".join(row) for row in words]}), "documents.parquet")
-    (tmp_path / "corpus.json").write_text(json.dumps({"corpus": "words", "sha256": "abc"}))
+    save_known_lm(tmp_path / "lm")
+    save_words(tmp_path)
     asked = WindowsSlice(lm="tiny", dataset="text", train=40, test=10, window=16)
     names = ("documents.parquet", "corpus.json", "lm", "windows.arrow", "windows.json")
     write_windows(asked, *(tmp_path / name for name in names))
@@ -63,7 +61,8 @@ def whole(project, folder="store", **how):
     for layer in LAYERS:
         root = project / folder / layer
         parts = [root / part / "manifest.json" for part in ("train_0000", "train_0001", "test_0000")]
-        gather("text", project / "windows.json", parts, project / "lm", root / "manifest.json")
+        place = GatherSlice(lm="tiny", layer=layer, dataset="text")
+        gather(place, project / "windows.json", parts, project / "lm", root / "manifest.json")
         stores[layer] = Store(root / "manifest.json")
     return stores
 
@@ -75,16 +74,16 @@ def test_every_token_but_the_separators_has_the_activation_of_the_plain_way(proj
         states = model(input_ids=ids, output_hidden_states=True).hidden_states
     expected = {"final_norm": states[-1].numpy(), "resid_post.0": states[1].numpy()}
     kept = windows.document != NOWHERE
-    for layer, store in whole(project).items():
+    for layer, cached in whole(project).items():
         of_split = {"train": slice(0, 40), "test": slice(40, 50)}
         for split, rows in of_split.items():
-            chunks = list(store.chunks(split))
+            chunks = list(cached.chunks(split))
             found = {
                 (document, position): (vector, token)
                 for chunk in chunks
                 for vector, document, position, token in zip(*chunk, strict=True)
             }
-            assert store.rows(split) == kept[rows].sum() == len(found)
+            assert cached.rows(split) == kept[rows].sum() == len(found)
             for window, place in np.argwhere(kept[rows]):
                 window += rows.start
                 vector, token = found[windows.document[window, place], windows.position[window, place]]
@@ -165,10 +164,133 @@ def test_a_window_beyond_the_context_is_refused(project, monkeypatch):
         cache(project, "train_0000", asked())
 
 
-def test_parts_of_other_windows_are_refused(project):
+# --- what does not belong together
+
+
+def parts_of(project, layer="final_norm"):
+    return [project / f"store/{layer}/{part}/manifest.json" for part in ("train_0000", "train_0001", "test_0000")]
+
+
+def gathered(project, parts):
+    place = GatherSlice(lm="tiny", layer="final_norm", dataset="text")
+    gather(place, project / "windows.json", parts, project / "lm", project / "store/final_norm/manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "windows_sha256",
+            "0",
+            r"train_0001/manifest\.json is of other windows: it was copied from another store; delete",
+        ),
+        ("lm", "twin", "of another language model 'twin' instead of 'tiny'"),
+        ("lm_files", {}, "of other files of the language model"),
+        ("stored", "float16", "of another type 'float16' instead of 'float32'"),
+        ("d_model", 64, "of another width 64 instead of 32"),
+    ],
+)
+def test_a_part_of_another_store_is_refused(project, key, value, said):
     whole(project)
-    manifest = project / "store/final_norm/train_0001/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"windows_sha256": "', '"windows_sha256": "0'))
-    parts = [project / f"store/final_norm/{part}/manifest.json" for part in ("train_0000", "train_0001")]
-    with pytest.raises(ShiftScopeError, match=r"train_0001/manifest\.json is of other windows"):
-        gather("text", project / "windows.json", parts, project / "lm", project / "store/final_norm/manifest.json")
+    manifest = parts_of(project)[1]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {key: value}))
+    with pytest.raises(ShiftScopeError, match=said):
+        gathered(project, parts_of(project))
+
+
+def test_parts_that_are_all_of_another_layer_are_refused(project):
+    whole(project)
+    for part in ("train_0000", "train_0001", "test_0000"):
+        shutil.rmtree(project / "store/final_norm" / part)
+        shutil.copytree(project / "store/resid_post.0" / part, project / "store/final_norm" / part)
+    with pytest.raises(ShiftScopeError, match=r"another layer 'resid_post.0' instead of 'final_norm'"):
+        gathered(project, parts_of(project))
+
+
+def test_windows_of_another_language_model_are_refused(project):
+    manifest = project / "windows.json"
+    known = manifest.read_text()
+    for changes, said in (
+        ({"lm": "other"}, "windows.json is of another language model 'other' instead of 'tiny'"),
+        ({"lm_files": {"tokenizer.json": "0"}}, "windows.json is of other files of the language model"),
+    ):
+        manifest.write_text(json.dumps(json.loads(known) | changes))
+        with pytest.raises(ShiftScopeError, match=said):
+            cache(project, "train_0000", asked())
+
+
+def test_damaged_windows_are_refused(project):
+    windows = project / "windows.arrow"
+    content = bytearray(windows.read_bytes())
+    content[len(content) // 2] ^= 1
+    windows.write_bytes(content)
+    with pytest.raises(
+        ShiftScopeError, match=r"windows\.arrow has sha256 .* it is damaged, or of another store; delete"
+    ):
+        cache(project, "train_0000", asked())
+
+
+def test_a_token_without_an_embedding_is_refused(project, monkeypatch):
+    small = make_model("llama")
+    small.resize_token_embeddings(10)
+    monkeypatch.setattr(every_token, "load", lambda *given: (small, None))
+    with pytest.raises(ShiftScopeError, match=r"the text has token \d\d, and the LM has embeddings for 10 tokens"):
+        cache(project, "train_0000", asked())
+
+
+# --- a full disk
+
+
+def test_too_little_room_is_said_before_anything_is_read(project, monkeypatch):
+    monkeypatch.setattr(every_token, "load", None)
+    monkeypatch.setattr(every_token.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    said = (
+        r"0 to 40 of the train windows of text take 0.00 GB at 2 layers, and .*state has 0.00 GB left: free some space"
+    )
+    with pytest.raises(ShiftScopeError, match=said):
+        cache(project, "train_0000", asked())
+    assert not (project / "store").exists()
+
+
+def test_a_disk_that_fills_up_is_named_and_a_rerun_goes_on_behind_the_last_whole_shard(project, monkeypatch):
+    cache(project, "train_0000", asked(last=20), folder="at_once")
+    write, read, calls, shards = store.write_arrow, Reader.read, [], []
+
+    def full(path, columns):
+        shards.append(path)
+        if len(shards) == 4:
+            with files.atomic(path) as temporary:
+                temporary.write_bytes(b"half")
+                raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, columns)
+
+    monkeypatch.setattr(Reader, "read", lambda self, some, first: calls.append(first) or read(self, some, first))
+    monkeypatch.setattr(store, "write_arrow", full)
+    said = r"^the disk is full while writing .*state/final_norm_000001\.arrow: free some space on /.* and run again"
+    with pytest.raises(ShiftScopeError, match=said):
+        cache(project, "train_0000", asked(last=20))
+    assert {file.name for file in (project / "state").glob("*.*")} == {
+        "final_norm_000000.arrow", "resid_post.0_000000.arrow", "resid_post.0_000001.arrow",
+    }  # fmt: skip
+    assert not (project / "store").exists()
+    cache(project, "train_0000", asked(last=20))
+    assert calls == [0, 5, 5, 10, 15], "the first shard is not read again"
+    for file in (project / "at_once").rglob("*.*"):
+        if file.is_file():
+            assert file.read_bytes() == (project / "store" / file.relative_to(project / "at_once")).read_bytes()
+
+
+def test_shards_are_taken_to_another_disk_whole(project, monkeypatch):
+    cache(project, "train_0000", asked(last=20), folder="at_once")
+    replace = Path.replace
+
+    def across(self, target):
+        if self.parent.name == "state" and Path(target).parent.name != "state":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    cache(project, "train_0000", asked(last=20))
+    for file in (project / "at_once").rglob("*.arrow"):
+        assert file.read_bytes() == (project / "store" / file.relative_to(project / "at_once")).read_bytes()
+    assert not (project / "state").exists()

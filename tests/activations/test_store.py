@@ -1,6 +1,7 @@
 """Stores of activations: exact, memory-mapped, and read in another order every epoch, in constant memory."""
 
 import itertools
+import json
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ from helpers.stores import make_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shiftscope.activations.store import RUN, as_stored, from_stored, open_shard, runs_of
+from shiftscope.activations import store as store_module
+from shiftscope.activations.store import RUN, Store, as_stored, from_stored, open_shard, runs_of
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import sha256_of
 
@@ -43,6 +45,16 @@ def test_bfloat16_rounds_to_the_nearest():
 def test_what_float16_cannot_hold_is_refused():
     with pytest.raises(ShiftScopeError, match=r"an activation of 70000 is too large for float16: write .*bfloat16"):
         as_stored(np.float32([[1, -70000]]), "float16")
+    with pytest.raises(
+        ShiftScopeError, match=r"an activation of 3\.4.*e\+38 is too large for bfloat16: write .*float32"
+    ):
+        as_stored(np.float32([[1, 3.4e38]]), "bfloat16")
+
+
+@pytest.mark.parametrize("stored", ["float32", "float16", "bfloat16"])
+def test_what_is_no_number_is_not_stored(stored):
+    with pytest.raises(ShiftScopeError, match="an activation is not finite"):
+        as_stored(np.float32([[1, np.nan]]), stored)
 
 
 def test_where_vectors_are_from_stands_beside_them(tmp_path):
@@ -80,6 +92,86 @@ def test_a_lost_or_damaged_shard_is_named(tmp_path, damage):
     damage(tmp_path / "train_0000/shard_0001.arrow")
     with pytest.raises(ShiftScopeError, match=r"shard_0001.arrow is missing or damaged .*`make pull` or `make run`"):
         list(itertools.islice(store.batches(100, seed=0), 9))
+
+
+def flip(file, place):
+    """Turn one bit, the size and everything else as it was."""
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("read", ["batches", "chunks"])
+@pytest.mark.parametrize("damage", ["flipped", "swapped"])
+def test_a_shard_of_the_right_shape_and_other_bytes_is_named(tmp_path, damage, read):
+    store = make_store(tmp_path, SIZES)
+    file, other = (tmp_path / f"train_0000/shard_000{number}.arrow" for number in (1, 0))
+    if damage == "flipped":
+        flip(file, file.read_bytes().index(open_shard(file).stored[7].tobytes()))
+    else:
+        content = file.read_bytes()
+        file.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+    said = (
+        r"shard_000[01]\.arrow is not the shard that .*manifest\.json lists .*delete it, and `make pull` or `make run`"
+    )
+    with pytest.raises(ShiftScopeError, match=said):
+        list(itertools.islice(store.batches(100, seed=0), 9) if read == "batches" else store.chunks("train"))
+
+
+def test_a_shard_is_compared_with_the_manifest_once(tmp_path, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(store_module, "sha256_of", lambda file: hashed.append(file.name) or sha256_of(file))
+    store = make_store(tmp_path, SIZES)
+    list(itertools.islice(store.batches(100, seed=0), 50))
+    list(store.chunks("train"))
+    assert sorted(hashed) == ["shard_0000.arrow", "shard_0001.arrow", "shard_0002.arrow"]
+
+
+@pytest.mark.parametrize("stored", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_store_with_what_is_no_number_is_refused(tmp_path, monkeypatch, stored, value):
+    def vectors(which):
+        return np.where(which[:, None] == 305, np.float32(value), np.ones((len(which), 4), np.float32))
+
+    of_other_hands = {"bfloat16": lambda given: (given.view(np.uint32) >> 16).astype(np.uint16)}
+    plain = lambda given, dtype: of_other_hands.get(dtype, lambda given: given.astype(dtype))(given)  # noqa: E731
+    monkeypatch.setattr(store_module, "as_stored", plain)
+    store = make_store(tmp_path, SIZES, stored=stored, of=vectors)
+    with pytest.raises(ShiftScopeError, match=r"shard_0001\.arrow holds NaN or infinity, first in row 5: cache these"):
+        list(store.chunks("train"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"test": [0]}, "shard 0 of split test has no vectors"),
+        ({"train": [5, 0]}, "shard 1 of split train has no vectors"),
+        ({"test": []}, "split test has no vectors"),
+    ],
+)
+def test_a_store_without_vectors_is_refused_when_it_is_opened(tmp_path, change, said):
+    with pytest.raises(ShiftScopeError, match=rf"manifest\.json: {said}: .* or raise `tokens` and `held_out`"):
+        make_store(tmp_path, {"train": [5], "test": [5]} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"shape": {"train": [810, 4], "test": [90, 4]}},
+            "the shards of split train have 811 vectors, and the split has 810",
+        ),
+        ({"shards": {"train": []}}, "is no manifest of a store"),
+        ({"shape": None}, "is no manifest of a store"),
+    ],
+)
+def test_a_manifest_that_does_not_add_up_is_refused(tmp_path, change, said):
+    make_store(tmp_path, SIZES)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(ShiftScopeError, match=said):
+        Store(manifest)
 
 
 def test_a_shard_of_another_store_is_refused(tmp_path):

@@ -1,12 +1,14 @@
 """Documents packed into windows: nothing lost, nothing twice, and every token's place known."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.tiny_lms import WORDS, make_tokenizer, save_lm
+from helpers.stores import save_known_lm, save_words
+from helpers.tiny_lms import WORDS, make_tokenizer
 
 from shiftscope.activations.windows import (
     NOWHERE,
@@ -73,9 +75,27 @@ def test_which_documents_are_held_out_is_the_seeds():
 
 def test_too_few_documents_are_refused_with_what_there_is():
     with pytest.raises(
-        ShiftScopeError, match=r"fills \d+ windows of 16 tokens for training and \d+ held out, and 2000 and 5 "
+        ShiftScopeError,
+        match=r"the \d+ documents of the corpus fill \d+ windows of 16 tokens for training and \d+ held out, and 2000 and 50 are "
+        r"wanted: lower `tokens` and `held_out` to about \d+ and \d+, or",
     ):
-        packed(train=2000)
+        packed(train=2000, test=50)
+
+
+def test_what_is_advised_of_a_short_corpus_fits():
+    with pytest.raises(ShiftScopeError) as error:
+        packed(train=2000, test=50)
+    train, test = map(int, re.search(r"to about (\d+) and (\d+)", str(error.value)).groups())
+    assert packed(train=train // 16, test=test // 16)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_of_one_document_nothing_can_be_held_out(number):
+    asked = WindowsSlice(lm="tiny", dataset="text", train=2, test=1, window=16)
+    with pytest.raises(
+        ShiftScopeError, match=rf"^the corpus has {number} documents? with text, and held-out tokens are of other"
+    ):
+        pack([*[(0, [5] * 1000)][:number], (1, [])], asked, SEPARATOR)
 
 
 def test_documents_come_in_a_random_order_that_the_seed_fixes(tmp_path):
@@ -101,21 +121,66 @@ def test_the_separator_is_what_the_tokenizer_puts_before_a_text_else_the_end_of_
 
 
 def test_windows_are_written_in_a_random_order_with_their_digest(tmp_path):
-    save_lm(tmp_path)
-    words = np.random.default_rng(0).choice(WORDS, (300, 9))
-    pq.write_table(pa.table({"text": [" ".join(row) for row in words]}), tmp_path / "documents.parquet")
-    (tmp_path / "corpus.json").write_text(json.dumps({"corpus": "words", "sha256": "abc"}))
-    asked = WindowsSlice(lm="tiny", dataset="text", train=40, test=10, window=16)
-    files = [tmp_path / name for name in ("documents.parquet", "corpus.json")]
-    write_windows(asked, *files, tmp_path, tmp_path / "windows.arrow", tmp_path / "windows.json")
+    words = write(tmp_path)
     facts = json.loads((tmp_path / "windows.json").read_text())
     assert facts["windows"] == {"train": 40, "test": 10} and facts["separator"] == "</s>"
-    assert facts["sha256"] == sha256_of(tmp_path / "windows.arrow") and facts["corpus_sha256"] == "abc"
+    assert facts["sha256"] == sha256_of(tmp_path / "windows.arrow") and facts["corpus_sha256"] == sha256_of(
+        tmp_path / "documents.parquet"
+    )
     windows = read_windows(tmp_path / "windows.arrow", 0, 50)
     assert windows.token.shape == (50, 16)
     row, place = np.argwhere(windows.document != NOWHERE)[7]
     text = words[windows.document[row, place]][windows.position[row, place]]
     assert windows.token[row, place] == 3 + WORDS.index(text)
-    again = tmp_path / "again.arrow"
-    write_windows(asked, *files, tmp_path, again, tmp_path / "again.json")
-    assert again.read_bytes() == (tmp_path / "windows.arrow").read_bytes()
+    (tmp_path / "again").mkdir()
+    write(tmp_path / "again")
+    assert (tmp_path / "again/windows.arrow").read_bytes() == (tmp_path / "windows.arrow").read_bytes()
+
+
+def write(folder, window=16, rows=300, **about):
+    """Windows of random words by the tiny language model, in a folder; returns the words."""
+    words = save_words(folder, rows)
+    save_known_lm(folder / "lm", **about)
+    pack_again(folder, window)
+    return words
+
+
+def pack_again(folder, window=16):
+    asked = WindowsSlice(lm="tiny", dataset="text", train=40, test=10, window=window)
+    names = ("documents.parquet", "corpus.json", "lm", "windows.arrow", "windows.json")
+    write_windows(asked, *(folder / name for name in names))
+
+
+def test_a_window_beyond_the_context_is_refused_before_anything_is_packed(tmp_path):
+    with pytest.raises(
+        ShiftScopeError, match=r"a window of 25 tokens is longer than the LM reads \(24\): lower `window`"
+    ):
+        write(tmp_path, window=25)
+    assert not (tmp_path / "windows.arrow").exists()
+
+
+def test_a_tokenizer_with_tokens_that_the_language_model_has_not_is_refused(tmp_path):
+    with pytest.raises(
+        ShiftScopeError, match=r"has token 2\d \('.+'\), and the LM has embeddings for 20 tokens: its tokenizer"
+    ):
+        write(tmp_path, vocabulary=20)
+    assert not (tmp_path / "windows.arrow").exists()
+
+
+def test_a_corpus_of_one_document_is_refused(tmp_path):
+    with pytest.raises(ShiftScopeError, match=r"^the corpus has 1 document with text"):
+        write(tmp_path, rows=1)
+
+
+def test_documents_of_another_corpus_are_refused(tmp_path):
+    write(tmp_path)
+    with (tmp_path / "documents.parquet").open("ab") as opened:
+        opened.write(b"more")
+    with pytest.raises(ShiftScopeError, match=r"documents\.parquet has sha256 .* it is damaged, or of another corpus"):
+        pack_again(tmp_path)
+
+
+def test_windows_beyond_the_last_are_refused(tmp_path):
+    write(tmp_path)
+    with pytest.raises(ShiftScopeError, match=r"windows\.arrow has 50 windows, and window 50 is wanted"):
+        read_windows(tmp_path / "windows.arrow", 40, 51)

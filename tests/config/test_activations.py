@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from helpers.configs import GOOD
+from helpers.configs import GOOD, refusal
 
 from shiftscope.config.read import parse_config
 from shiftscope.errors import ShiftScopeError
@@ -68,6 +68,12 @@ def test_seeds_of_its_own():
         ({"codes": {64: ["pca"]}}, "activations.text.codes: 'pca' is unknown"),
         ({"codes": None}, "activations.text.codes"),
         ({"stored": "int8"}, "activations.text.stored"),
+        ({"tokens": 0}, "activations.text.tokens: 0 is not allowed: Input should be greater than or equal to 1"),
+        ({"held_out": -3}, "activations.text.held_out: -3 is not allowed: Input should be greater than or equal to 1"),
+        ({"held_out": 50}, "activations.text.held_out: 50 is not allowed: it is less than a window of 100 tokens"),
+        ({"codes": "64"}, "activations.text.codes: '64' is not allowed: it must be a list"),
+        ({"codes": [64, 64]}, "64 is listed twice: list it once"),
+        ({"lms": ["m", "m"]}, "activations.text.lms: ['m', 'm'] is not allowed: 'm' is listed twice: list it once"),
         ({"tokens": 10**13}, "a number may be at most 4,294,967,295"),
         ({"seeds": ["2-1"]}, "ends before it begins"),
     ],
@@ -82,3 +88,70 @@ def test_names_must_differ_from_those_of_pairs():
     given = GOOD | {"corpora": {"grammar": {}}, "activations": {"lang_1_1": STORE}}
     with pytest.raises(ShiftScopeError, match="lang_1_1 is both under `pairs` and under `activations`: rename one"):
         parse_config(given)
+
+
+# --- variants that learn from them
+
+TOPK = {"kind": "topk", "batch_size": 64, "k": 16}
+
+
+def with_variants(given, store=None, **sections):
+    """The good config with a store, and further variants."""
+    changed = {key: value for key, value in (STORE | (store or {})).items() if value is not None}
+    raw = GOOD | {"corpora": {"grammar": {}}, "activations": {"text": changed}, "variants": GOOD["variants"] | given}
+    return refusal(raw | sections)
+
+
+@pytest.mark.parametrize("kind", ["topk", "batch_topk"])
+@pytest.mark.parametrize("how", [{"k": 65}, {"grid": {"k": [16, 65]}}])
+def test_more_codes_at_a_time_than_there_are(kind, how):
+    given = {key: value for key, value in TOPK.items() if key != "k"} | {"kind": kind} | how
+    said = "variants.mine on activations.text with 64 codes: k 65 is more than the 64 codes there are: lower k or take more codes"
+    assert with_variants({"mine": given}) == said
+
+
+def test_codes_that_fit_one_size_and_not_another_are_refused():
+    assert "with 8 codes: k 16 is more" in with_variants({"mine": TOPK}, {"codes": [64, 8]})
+    study = {"mine": TOPK, "few": TOPK | {"k": 4}}
+    parse_config(GOOD | {"corpora": {"grammar": {}}, "activations": {"text": STORE | {"codes": {64: "all", 8: ["few"]}}},
+                         "variants": study}
+                 | {"pairs": {}, "synthetic": {}, "tables": []})  # fmt: skip
+
+
+def test_a_batch_is_not_larger_than_the_store():
+    said = with_variants({"mine": TOPK | {"batch_size": 9901}})
+    assert said == (
+        "variants.mine.batch_size: 9901 is more than the 9900 vectors that activations.text has at most to train on: lower it, "
+        "or raise `tokens`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "changes", "said"),
+    [
+        ({}, {"store": {"variants": ["ssae"]}}, "activations.text.variants: 'ssae' learns from pairs, and these are activations: of the variants that take them there are none"),
+        ({"mine": TOPK}, {"store": {"codes": {64: ["mine", "ssae"]}}}, "activations.text.codes.64: 'ssae' learns from pairs, and these are activations: of the variants that take them there are mine"),
+        ({"mine": TOPK}, {"pairs": {"lang_1_1": {"variants": ["mine"]}}}, "pairs.lang_1_1.variants: 'mine' learns from activations, and these are pairs: of the"),
+        ({"mine": TOPK}, {"activations": {}}, "variants.mine learns from activations, and `activations` has no entry: add one, or leave mine out"),
+        ({"mine": TOPK | {"datasets": ["lang_1_1"]}}, {}, "variants.mine.datasets: 'lang_1_1' is unknown: allowed are text"),
+        ({"mine": TOPK, "other": TOPK | {"trained_with": "mine"}}, {}, "variants.other.trained_with: each autoencoder of activations is a job of its own: remove this key"),
+        ({"mine": TOPK | {"steps": 5, "checkpoints": [9]}}, {}, "variants.mine.checkpoints: [9] is not allowed: checkpoints must be steps from 0 to 5"),
+    ],
+)  # fmt: skip
+def test_variants_that_nothing_would_be_made_of(given, changes, said):
+    assert with_variants(given, changes.pop("store", None), **changes).startswith(said)
+
+
+def test_a_language_model_that_leaves_no_variant_for_its_activations():
+    lms = {"m": GOOD["lms"]["m"] | {"variants": ["ssae"]}}
+    said = with_variants({"mine": TOPK}, lms=lms)
+    assert said.startswith(
+        "no variant is left to train on activations.text by m with 64 codes: the `variants` of the two"
+    )
+
+
+def test_an_autoencoder_may_name_the_stores_that_it_is_trained_on():
+    stores = {"text": STORE, "other": STORE}
+    raw = GOOD | {"corpora": {"grammar": {}}, "activations": stores}
+    study = parse_config(raw | {"variants": GOOD["variants"] | {"all": TOPK, "one": TOPK | {"datasets": ["other"]}}})
+    assert study.variants_on("m", "text") == ["all"] and study.variants_on("m", "other") == ["all", "one"]

@@ -25,6 +25,7 @@ class MemoryStream:
 
     def __init__(self, activations: np.ndarray) -> None:
         self.activations, self.d = activations.astype(np.float32), activations.shape[1]
+        self.origin = {"lm": "tiny", "layer": "final_norm", "dataset": "text", "sha256": "of memory"}
         self.read: list[int] = []
         """numbers of the batches that were read"""
 

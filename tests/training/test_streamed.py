@@ -1,5 +1,6 @@
 """Training on a stream: one pass for all replicas, equality to the bit alone, after a kill and however often it is saved."""
 
+import errno
 import itertools
 import logging
 import math
@@ -140,7 +141,7 @@ def test_a_kept_step_is_a_training_that_ends_there(variant, tmp_path):
         settings_of(variant, checkpoints=(0, 15), **late), [Replica(0, 0, 2)], small(), 30, tmp_path / "a"
     )
     assert [model.facts["step"] for model in models] == [0, 15, 40]
-    for model in models[:2]:
+    for model in list(models)[:2]:
         settings = settings_of(variant, steps=model.facts["step"], **late)
         ended = train_replicas(settings, [Replica(0, 0, 2)], small(), 30, tmp_path / str(model.facts["step"]))
         assert equal(ended[0], model)
@@ -258,6 +259,58 @@ def test_activations_that_are_no_numbers_are_an_error(value, said, tmp_path):
     stream.activations[17, 3] = value
     with pytest.raises(ShiftScopeError, match=said), np.errstate(invalid="ignore"):
         train_replicas(settings_of(TopK), BLOCK, stream, 30, tmp_path)
+
+
+def test_what_is_no_number_beyond_the_sample_is_not_taken_for_a_training_that_diverges(tmp_path, monkeypatch):
+    monkeypatch.setattr(streamed, "_centre", lambda stream, order_seed: (np.zeros(12, np.float32), 1.0))
+    stream = small()
+    stream.activations[17, 3] = math.nan
+    with pytest.raises(ShiftScopeError, match=r"^the activations hold NaN or infinity: cache them again"):
+        train_replicas(settings_of(TopK), BLOCK, stream, 30, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("n_codes", "k", "said"),
+    [
+        (36, 3, []),
+        (11, 3, ["fewer codes than the 12 dimensions of an activation: such a dictionary is not overcomplete"]),
+        (36, 12, ["k 12 is at least the width 12 or all codes, so any directions reconstruct: lower k"]),
+        (20, 11, ["k 11 is more than half of the codes, which is not sparse: lower k or raise `codes`"]),
+        (8, 8, ["fewer codes than the 12 dimensions", "k 8 is at least the width 12 or all codes"]),
+    ],
+)
+def test_what_is_no_sparse_overcomplete_dictionary_is_warned_of(n_codes, k, said, tmp_path, caplog):
+    setting = TopK(steps=0, batch_size=60, k=k).model_dump(mode="json")
+    one = VariantSlice(variant="mine", kind="topk", settings=[setting, setting | {"lr": 0.1}])
+    params = TrainSlice(lm="tiny", dataset="text", codes=n_codes, variants=[one], seeds=[0])
+    with caplog.at_level(logging.WARNING):
+        train_streamed_block(params, small(), [(tmp_path / "a.safetensors", tmp_path / "a.json")], tmp_path / "state")
+    messages = [record.getMessage() for record in caplog.records if record.name == streamed.__name__]
+    for message, expected in zip(messages, said, strict=True):
+        assert message.startswith(f"mine, {n_codes} codes: {expected}")
+
+
+def test_a_disk_that_fills_up_while_the_state_is_written_is_named_and_a_rerun_goes_on(tmp_path, monkeypatch):
+    settings, saved = settings_of(TopK, steps=40), []
+    whole = train_replicas(settings, BLOCK, small(), 30, tmp_path / "whole", checkpoint_seconds=1e9)
+    save = streamed.save_file
+
+    def full(tensors, path):
+        saved.append(int(tensors["step"]))
+        save(tensors, path)
+        if len(saved) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(streamed, "save_file", full)
+    monkeypatch.setattr(streamed, "SAVE_SHARE", math.inf)
+    with pytest.raises(
+        ShiftScopeError, match=r"^the disk is full while writing .*training\.safetensors: free some space on /"
+    ):
+        train_replicas(settings, BLOCK, small(), 30, tmp_path / "full", checkpoint_seconds=0)
+    assert not list((tmp_path / "full").rglob(".*.tmp"))
+    stream = small()
+    again = train_replicas(settings, BLOCK, stream, 30, tmp_path / "full", checkpoint_seconds=1e9)
+    assert all_equal(whole, again) and min(stream.read[8:]) == 2 == saved[1]
 
 
 def test_activations_that_are_all_equal_are_an_error(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from shiftscope.activations.agreement import check_lm_of_windows, check_part, check_windows
 from shiftscope.activations.layers import activations, block_of, check_layers, check_model, decoder_of, first_device
 from shiftscope.activations.model import load
-from shiftscope.activations.store import Chunk, PartFacts, ShardFacts, StoreFacts, open_shard, write_shard
-from shiftscope.activations.tokens import context_length, fitting
-from shiftscope.activations.windows import NOWHERE, Windows, WindowsFacts, read_windows
+from shiftscope.activations.store import DTYPES, Chunk, PartFacts, ShardFacts, StoreFacts, open_shard, write_shard
+from shiftscope.activations.tokens import fitting
+from shiftscope.activations.windows import NOWHERE, Windows, WindowsFacts, check_tokens, check_window, read_windows
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import read_json, sha256_of, write_json
+from shiftscope.files import atomic, read_json, sha256_of, write_json
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
 from shiftscope.vocabulary import SPLITS
@@ -54,6 +56,8 @@ class Place(NamedTuple):
 class GatherSlice(Strict):
     """The slice of the config of a store's manifest."""
 
+    lm: str
+    layer: str
     dataset: str
 
 
@@ -82,14 +86,19 @@ def cache_part(
         state: folder of the shards that are done; removed in the end.
 
     Raises:
-        ShiftScopeError: an unknown layer, a window longer than the LM reads, an activation that is not finite or too
-            large for the stored type, or a batch too large for the GPU.
+        ShiftScopeError: an unknown layer, windows of another LM or not those of their manifest, a window longer than the
+            LM reads, an activation that is not finite or too large for the stored type, a batch too large for the GPU, or
+            too little room on the disk.
     """
     packed: WindowsFacts = read_json(windows_manifest)
-    check_layers([place.layer for place in places], read_manifest(lm)["n_layers"])
+    about = read_manifest(lm)
+    check_layers([place.layer for place in places], about["n_layers"])
+    check_lm_of_windows(packed, about, windows_manifest)
+    check_windows(windows, packed)
     offset = packed["windows"]["train"] if asked.split == "test" else 0
     count = len(places[0].shards)
     edges = [asked.first + (asked.last - asked.first) * number // count for number in range(count + 1)]
+    _check_room(asked, packed["window"] * about["d_model"], places, state)
     reader = None
     for number in tqdm(range(count), desc=f"{asked.lm} reads {asked.dataset}", unit="shard", leave=False):
         files = {place.layer: _kept(state, place.layer, number) for place in places}
@@ -103,8 +112,8 @@ def cache_part(
     for place in places:
         shards = [_move(_kept(state, place.layer, number), file) for number, file in enumerate(place.shards)]
         facts = PartFacts(
-            layer=place.layer, stored=asked.stored, split=asked.split, d_model=shards[0][1],
-            windows_sha256=packed["sha256"], shards=[facts for facts, _ in shards],
+            layer=place.layer, stored=asked.stored, split=asked.split, d_model=shards[0][1], lm=about["lm"],
+            lm_files=about["files"], windows_sha256=packed["sha256"], shards=[facts for facts, _ in shards],
         )  # fmt: skip
         write_json(place.manifest, facts)
     shutil.rmtree(state, ignore_errors=True)
@@ -119,8 +128,32 @@ def _move(file: Path, target: Path) -> tuple[ShardFacts, int]:
     rows, width = open_shard(file).stored.shape
     facts = ShardFacts(file=target.name, rows=rows, sha256=sha256_of(file))
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(file, target)
+    try:
+        file.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with atomic(target) as temporary:  # work/ and results/ are on two disks
+            shutil.copyfile(file, temporary)
     return facts, width
+
+
+def _check_room(asked: CacheSlice, numbers: int, places: Sequence[Place], state: Path) -> None:
+    """See that the disk has room for the shards of a part that are not there yet; `numbers` are those of a window.
+
+    Raises:
+        ShiftScopeError: it has not; says how much is wanted and where.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    done = sum(file.stat().st_size for file in state.glob("*.arrow"))
+    wanted = (asked.last - asked.first) * numbers * np.dtype(DTYPES[asked.stored]).itemsize * len(places) - done
+    free = shutil.disk_usage(state).free
+    if wanted > free:
+        raise ShiftScopeError(
+            f"{asked.first} to {asked.last} of the {asked.split} windows of {asked.dataset} take {wanted / 1e9:.2f} GB at "
+            f"{len(places)} layers, and {state} has {free / 1e9:.2f} GB left: free some space (work/state has what killed jobs "
+            "left, DVC's cache older results), read fewer `tokens`, or write `stored: bfloat16`"
+        )
 
 
 class Reader:
@@ -129,11 +162,9 @@ class Reader:
     def __init__(self, lm: Path, asked: CacheSlice, layers: list[str], window: int, some: Windows) -> None:
         self.asked = asked
         self.model, _ = load(lm, asked.dtype, asked.device_map)
-        context = context_length(self.model)
-        if context is not None and window > context:
-            raise ShiftScopeError(
-                f"a window of {window} tokens is longer than the LM reads ({context}): lower `window`"
-            )
+        check_window(self.model.config, window)
+        self.vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        check_tokens(some.token.reshape(-1), self.vocabulary)
         check_model(self.model, layers, [some.token[0].tolist()])
         self.decoder, self.device = decoder_of(self.model), first_device(self.model)
         n_layers = self.model.config.get_text_config().num_hidden_layers
@@ -144,8 +175,9 @@ class Reader:
         """The activations of windows, `first` being the number of the first, at every layer, in a random order.
 
         Raises:
-            ShiftScopeError: one is not finite.
+            ShiftScopeError: one is not finite, or the LM has no embedding for a token.
         """
+        check_tokens(some.token.reshape(-1), self.vocabulary)
         kept, seed = some.document != NOWHERE, [self.asked.seed, SPLITS.index(self.asked.split), first]
         order = np.random.default_rng(seed).permutation(kept.sum())
         found: dict[str, np.ndarray] = {}
@@ -176,22 +208,23 @@ class Reader:
             return {layer: states.cpu().numpy() for layer, states in found.items()}
 
 
-def gather(dataset: str, windows_manifest: Path, parts: Sequence[Path], lm: Path, manifest: Path) -> None:
+def gather(asked: GatherSlice, windows_manifest: Path, parts: Sequence[Path], lm: Path, manifest: Path) -> None:
     """Write the manifest of a store, of the manifests of its parts, in the order in which they are given.
 
     Raises:
-        ShiftScopeError: the parts do not belong together.
+        ShiftScopeError: a part is of another language model, layer or type, or of other windows.
     """
     packed: WindowsFacts = read_json(windows_manifest)
     about = read_manifest(lm)
+    check_lm_of_windows(packed, about, windows_manifest)
     found: list[PartFacts] = [read_json(part) for part in parts]
     shards: dict[str, list[ShardFacts]] = {"train": [], "test": []}
     for path, part in zip(parts, found, strict=True):
-        same = all(part[key] == found[0][key] for key in ("layer", "stored", "d_model"))
-        if not same or part["windows_sha256"] != packed["sha256"]:
-            raise ShiftScopeError(
-                f"{path} is of other windows, another layer or another type than {parts[0]}: run again"
-            )
+        expected = {
+            "lm": asked.lm, "lm_files": about["files"], "layer": asked.layer, "windows_sha256": packed["sha256"],
+            "stored": found[0]["stored"], "d_model": found[0]["d_model"],
+        }  # fmt: skip
+        check_part(path, part, expected)
         folder = path.parent.relative_to(manifest.parent)
         shards[part["split"]] += [{**shard, "file": (folder / shard["file"]).as_posix()} for shard in part["shards"]]
     facts = StoreFacts(
@@ -200,7 +233,7 @@ def gather(dataset: str, windows_manifest: Path, parts: Sequence[Path], lm: Path
         lm_source=about["source"],
         lm_files=about["files"],
         layer=found[0]["layer"],
-        dataset=dataset,
+        dataset=asked.dataset,
         corpus=packed["corpus"],
         corpus_sha256=packed["corpus_sha256"],
         windows_sha256=packed["sha256"],

@@ -3,6 +3,9 @@
 A store is a manifest and shards: Arrow files of a fixed number of windows each, memory-mapped, whose columns are the
 vector, its document, its position there and its token. Windows are in a random order before a language model reads them,
 and vectors are in a random order within a shard, so any part of a store is a random sample, and reading may be sequential.
+
+A reader compares each shard with the manifest once, when it opens it first: its shape, its sha256, and that all of its
+numbers are finite. That reads the shard once more than the reader needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import atomic, read_json
+from shiftscope.files import atomic, read_json, sha256_of
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """how a vector's numbers are kept; numpy has no bfloat16, so its 16 bits stand as whole numbers"""
@@ -25,6 +28,10 @@ OPEN_SHARDS = 8
 """shards that a reader mixes at a time"""
 RUN = 64
 """vectors that are read one after the other: long enough for a disk, short enough to mix"""
+AT_ONCE = 4096
+"""vectors that are looked through at once for what is no number"""
+AGAIN = "delete it, and `make pull` or `make run` brings it back"
+"""what mends a file of a store"""
 
 
 class Chunk(NamedTuple):
@@ -56,6 +63,8 @@ class PartFacts(TypedDict):
     split: str
     d_model: int
     windows_sha256: str
+    lm: str
+    lm_files: dict[str, str]
     shards: list[ShardFacts]
 
 
@@ -83,18 +92,19 @@ def as_stored(activations: np.ndarray, dtype: str) -> np.ndarray:
     """Vectors `[n, d]` float32 as numbers of a stored type.
 
     Raises:
-        ShiftScopeError: one is too large for it.
+        ShiftScopeError: one is not finite, or too large for it.
     """
+    if not np.isfinite(activations).all():
+        raise ShiftScopeError("an activation is not finite (NaN or infinity), so it cannot be stored")
     if dtype == "bfloat16":
         bits = activations.view(np.uint32)
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)  # to the nearest, ties to even
-    with np.errstate(over="ignore"):
-        stored = activations.astype(DTYPES[dtype])
-    if not np.isfinite(stored).all():
-        largest = float(np.abs(activations).max())
-        raise ShiftScopeError(
-            f"an activation of {largest:.0f} is too large for {dtype}: write `stored: bfloat16` or float32"
-        )
+        stored = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)  # to the nearest, ties to even
+    else:
+        with np.errstate(over="ignore"):
+            stored = activations.astype(DTYPES[dtype])
+    if not np.isfinite(from_stored(stored)).all():
+        largest, others = float(np.abs(activations).max()), "bfloat16 or float32" if dtype == "float16" else "float32"
+        raise ShiftScopeError(f"an activation of {largest:.6g} is too large for {dtype}: write `stored: {others}`")
     return stored
 
 
@@ -121,9 +131,7 @@ def map_arrow(path: Path) -> pa.RecordBatch:
     try:
         return pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0)
     except (OSError, pa.ArrowInvalid) as error:
-        raise ShiftScopeError(
-            f"{path} is missing or damaged ({error}): delete it, and `make pull` or `make run` brings it back"
-        ) from error
+        raise ShiftScopeError(f"{path} is missing or damaged ({error}): {AGAIN}") from error
 
 
 def lists_of(column: pa.Array) -> np.ndarray:
@@ -169,13 +177,21 @@ class Store:
     """Activations of a corpus, read in constant memory whatever their number."""
 
     def __init__(self, manifest: Path) -> None:
-        self.folder = manifest.parent
+        self.folder, self._manifest = manifest.parent, manifest
         self.facts: StoreFacts = read_json(manifest)
+        self._check_counts()
+        self._verified: set[str] = set()
+        """shards that were compared with the manifest"""
 
     @property
     def d(self) -> int:
         """Width of a vector."""
         return next(iter(self.facts["shape"].values()))[1]
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What tells this store from others: the language model, layer and dataset, and the sha256 of the manifest."""
+        return {key: self.facts[key] for key in ("lm", "layer", "dataset")} | {"sha256": sha256_of(self._manifest)}
 
     def rows(self, split: str = "train") -> int:
         """How many vectors a split has."""
@@ -196,17 +212,64 @@ class Store:
             shard = self._open(split, number)
             yield Chunk(from_stored(shard.stored), shard.document, shard.position, shard.token)
 
+    def _check_counts(self) -> None:
+        """Every split has vectors, and so has every shard: as many as the manifest says in the whole.
+
+        Raises:
+            ShiftScopeError: one has none, or the numbers do not agree; the manifest is of something else.
+        """
+        try:
+            counted = {split: [one["rows"] for one in self.facts["shards"][split]] for split in self.facts["shape"]}
+            known = {split: self.facts["shape"][split][0] for split in ("train", "test")}
+        except (KeyError, TypeError) as error:
+            raise ShiftScopeError(
+                f"{self._manifest} is no manifest of a store ({error} is missing): {AGAIN}"
+            ) from error
+        for split, rows in counted.items():
+            if 0 in rows or not rows:
+                what = f"shard {rows.index(0)} of split {split}" if rows else f"split {split}"
+                raise ShiftScopeError(
+                    f"{self._manifest}: {what} has no vectors: {AGAIN}, or raise `tokens` and `held_out`"
+                )
+            if sum(rows) != known[split]:
+                raise ShiftScopeError(
+                    f"{self._manifest}: the shards of split {split} have {sum(rows)} vectors, and the split has "
+                    f"{known[split]}: {AGAIN}"
+                )
+
     def _open(self, split: str, number: int) -> Shard:
-        """A shard, compared with what the manifest says of it, but for its digest: to read it all takes longer than to train."""
+        """A shard, mapped; the first time compared with what the manifest says of it."""
         about = self.facts["shards"][split][number]
         shard = open_shard(self.folder / about["file"])
-        expected = (about["rows"], self.d), np.dtype(DTYPES[self.facts["stored"]])
+        if about["file"] not in self._verified:
+            self._verify(about, shard)
+            self._verified.add(about["file"])
+        return shard
+
+    def _verify(self, about: ShardFacts, shard: Shard) -> None:
+        """Compare a shard with the manifest.
+
+        Raises:
+            ShiftScopeError: its shape, type or digest is another, or a number is not finite; names the file.
+        """
+        file, expected = self.folder / about["file"], ((about["rows"], self.d), np.dtype(DTYPES[self.facts["stored"]]))
         if (shard.stored.shape, shard.stored.dtype) != expected:
             raise ShiftScopeError(
-                f"{self.folder / about['file']} holds {shard.stored.shape} {shard.stored.dtype} and should hold {expected[0]} "
-                f"{expected[1]}: it is of another store; delete it, and `make pull` or `make run` brings the right one back"
+                f"{file} holds {shard.stored.shape} {shard.stored.dtype} and should hold {expected[0]} {expected[1]}: it is "
+                f"of another store; {AGAIN}"
             )
-        return shard
+        if sha256_of(file) != about["sha256"]:
+            raise ShiftScopeError(
+                f"{file} is not the shard that {self._manifest} lists (its sha256 is another): it is damaged, or of "
+                f"another place; {AGAIN}"
+            )
+        for start in range(0, about["rows"], AT_ONCE):
+            bad = np.argwhere(~np.isfinite(from_stored(shard.stored[start : start + AT_ONCE])).all(1))
+            if len(bad):
+                raise ShiftScopeError(
+                    f"{file} holds NaN or infinity, first in row {start + bad[0][0]}: cache these activations again, with "
+                    "`dtype: float32` of the language model, or at another layer"
+                )
 
 
 Run = tuple[int, int, int]

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from shiftscope.activations.store import lists_of, map_arrow, write_arrow
+from shiftscope.activations.store import AGAIN, lists_of, map_arrow, write_arrow
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import read_json, sha256_of, write_json
+from shiftscope.files import check_sha256, read_json, sha256_of, write_json
 from shiftscope.kinds import Strict
+from shiftscope.lms.base import read_manifest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 logger = logging.getLogger(__name__)
 
 NOWHERE = -1
@@ -34,6 +35,10 @@ BATCH = 256
 """documents that are tokenized at once"""
 GROUPS = 64
 """groups of rows of a corpus that are kept"""
+ONE_DOCUMENT = (
+    "the corpus has {} document{} with text, and held-out tokens are of other documents than those that are trained on: "
+    "give it more documents, or split its text into several"
+)
 
 
 class WindowsSlice(Strict):
@@ -62,6 +67,8 @@ class WindowsFacts(TypedDict):
     separator: str
     windows: dict[str, int]
     documents: dict[str, int]
+    lm_files: dict[str, str]
+    """of the language model whose tokenizer it was, by name: sha256"""
     sha256: str
 
 
@@ -164,7 +171,7 @@ def pack(documents: Iterable[tuple[int, list[int]]], asked: WindowsSlice, separa
     """Windows for training and of held-out documents, no document in both; a seed says which are held out.
 
     Raises:
-        ShiftScopeError: there are not enough documents.
+        ShiftScopeError: there are not enough documents; says how many tokens there are.
     """
     packers = {
         "train": Packer(asked.train, asked.window, separator),
@@ -172,20 +179,69 @@ def pack(documents: Iterable[tuple[int, list[int]]], asked: WindowsSlice, separa
     }
     share = asked.test / (asked.train + asked.test)
     generator = np.random.default_rng([asked.seed, 1])
-    total = asked.train + asked.test
+    total, read = asked.train + asked.test, 0
     with tqdm(total=total, desc=f"{asked.lm} packs {asked.dataset}", unit="window", leave=False) as bar:
         for row, ids in documents:
+            read += bool(ids)
             packer = packers["test" if generator.random() < share else "train"]
             if not packer.full and ids:
                 packer.add(row, ids)
                 bar.update(sum(len(one.rows) for one in packers.values()) - bar.n)
             if all(one.full for one in packers.values()):
                 return packers
-    have = {name: len(one.rows) for name, one in packers.items()}
-    raise ShiftScopeError(
-        f"the corpus fills {have['train']} windows of {asked.window} tokens for training and {have['test']} held out, and "
-        f"{asked.train} and {asked.test} are wanted: lower `tokens` and `held_out`, or give the corpus more documents"
+    raise ShiftScopeError(_too_short(asked, [len(packers[name].rows) for name in ("train", "test")], read))
+
+
+def _too_short(asked: WindowsSlice, have: list[int], documents: int) -> str:
+    """What to say of a corpus that does not fill its windows, of which there are `have` to train on and held out."""
+    if documents < 2:
+        return ONE_DOCUMENT.format(documents, "s" * (documents != 1))
+    wanted = [asked.train, asked.test]
+    share = min(found / windows for found, windows in zip(have, wanted, strict=True))
+    lower = [int(share * windows) * asked.window for windows in wanted]
+    about = f" to about {lower[0]} and {lower[1]}" if all(lower) else ""
+    return (
+        f"the {documents} documents of the corpus fill {have[0]} windows of {asked.window} tokens for training and {have[1]} "
+        f"held out, and {asked.train} and {asked.test} are wanted: lower `tokens` and `held_out`{about}, or give the corpus "
+        "more documents"
     )
+
+
+def check_corpus(documents: Path, corpus: Mapping[str, Any]) -> None:
+    """Compare a corpus with its manifest, and see that some of it can be held out.
+
+    Raises:
+        ShiftScopeError: the file is not the manifest's, or there are fewer than two documents.
+    """
+    if corpus["documents"] < 2:
+        raise ShiftScopeError(ONE_DOCUMENT.format(corpus["documents"], "s" * (corpus["documents"] != 1)))
+    check_sha256(documents, corpus["sha256"], str(documents), f"it is damaged, or of another corpus; {AGAIN}")
+
+
+def check_window(config: PretrainedConfig, window: int) -> None:
+    """See that a language model reads so many tokens at once.
+
+    Raises:
+        ShiftScopeError: it does not.
+    """
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if context is not None and window > context:
+        raise ShiftScopeError(f"a window of {window} tokens is longer than the LM reads ({context}): lower `window`")
+
+
+def check_tokens(token: np.ndarray, vocabulary: int, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
+    """See that a language model of so many embeddings has one for each token.
+
+    Raises:
+        ShiftScopeError: it has none for one; names the token.
+    """
+    beyond = token[(token < 0) | (token >= vocabulary)]
+    if len(beyond):
+        name = f" ({tokenizer.convert_ids_to_tokens(int(beyond[0]))!r})" if tokenizer else ""
+        raise ShiftScopeError(
+            f"the text has token {beyond[0]}{name}, and the LM has embeddings for {vocabulary} tokens: its tokenizer is that "
+            "of another model, or tokens were added to it and not to the weights; give the LM its own tokenizer"
+        )
 
 
 def write_windows(
@@ -202,17 +258,21 @@ def write_windows(
         manifest: its manifest.
 
     Raises:
-        ShiftScopeError: there are not enough documents, or the tokenizer has no separator.
+        ShiftScopeError: there are not enough documents, the corpus is not that of its manifest, the tokenizer has no
+            separator or is of another language model, or the language model does not read so many tokens.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    corpus = read_json(corpus_manifest)
+    corpus, about = read_json(corpus_manifest), read_manifest(lm)
+    check_corpus(documents, corpus)
+    check_window(AutoConfig.from_pretrained(lm, local_files_only=True, trust_remote_code=False), asked.window)
     tokenizer = AutoTokenizer.from_pretrained(lm, local_files_only=True, trust_remote_code=False)
     separator = separator_of(tokenizer, asked.separator)
     packers = pack(tokenized(in_random_order(documents, asked.seed), tokenizer), asked, separator)
     generator = np.random.default_rng([asked.seed, 2])
     rows = [one.rows[place] for one in packers.values() for place in generator.permutation(len(one.rows))]
     table = np.stack(rows, axis=1)
+    check_tokens(table[0].reshape(-1), about["vocabulary"], tokenizer)
     columns = [pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), asked.window) for column in table]
     write_arrow(windows, dict(zip(Windows._fields, columns, strict=True)))
     facts = WindowsFacts(
@@ -224,6 +284,7 @@ def write_windows(
         separator=tokenizer.convert_ids_to_tokens(separator),
         windows={name: len(one.rows) for name, one in packers.items()},
         documents={name: one.documents for name, one in packers.items()},
+        lm_files=about["files"],
         sha256=sha256_of(windows),
     )
     write_json(manifest, facts)
@@ -235,9 +296,11 @@ def read_windows(path: Path, first: int, last: int) -> Windows:
     """The windows of some numbers, memory-mapped.
 
     Raises:
-        ShiftScopeError: the file is missing or damaged.
+        ShiftScopeError: the file is missing or damaged, or has fewer.
     """
     batch = map_arrow(path)
+    if len(batch) < last:
+        raise ShiftScopeError(f"{path} has {len(batch)} windows, and window {last - 1} is wanted: {AGAIN}")
     return Windows(*(lists_of(batch.column(name))[first:last] for name in Windows._fields))
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from shiftscope.config.activations import activations_problems
 from shiftscope.config.sections import (
     LONGEST_NAME,
     NAME,
@@ -13,7 +14,6 @@ from shiftscope.config.sections import (
     BehaviourEntry,
     KindEntry,
     LmEntry,
-    StoreEntry,
     Top,
     VariantEntry,
 )
@@ -52,7 +52,7 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
     problems = (
         *_nothing_to_do(top, entries),
         *_collisions(top, entries),
-        *_listed_names(entries),
+        *_listed_names(entries, top.activations),
         *_origins_of_lms(entries),
         *_shared_jobs(entries["variants"]),
         *_code_sizes(entries),
@@ -79,19 +79,23 @@ def _collisions(top: Top, entries: Entries) -> Iterator[str]:
             yield f"{both} is both under `{one}` and under `{other}`: rename one"
 
 
-def _listed_names(entries: Entries) -> Iterator[str]:
+def _listed_names(entries: Entries, stores: dict[str, Any]) -> Iterator[str]:
     """Lists of names that belong to another section."""
     members = ((f"{section}.{name}", entry) for section, found in entries.items() for name, entry in found.items())
-    lists = ((f"{place}.{key}", *rest) for place, entry in members for key, *rest in _lists(entry, entries))
+    lists = ((f"{place}.{key}", *rest) for place, entry in members for key, *rest in _lists(entry, entries, stores))
     for place, listed, allowed in lists:
         for other in listed:
             if other not in allowed:
                 yield f"{place}: {unknown(repr(other), other, allowed)}"
 
 
-def _lists(entry: KindEntry, entries: Entries) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
+def _lists(
+    entry: KindEntry, entries: Entries, stores: dict[str, Any]
+) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
     """An entry's lists of names: their key, the names, and what they may be."""
     variants, datasets = entries["variants"], entries["pairs"] | entries["synthetic"]
+    if isinstance(entry, VariantEntry) and entry.params.reads == "activations":
+        datasets = stores
     known = {"variants": variants, "layer_variants": variants, "pairs": entries["pairs"], "datasets": datasets}
     for key, allowed in known.items():
         yield key, getattr(entry, key, None) or [], allowed
@@ -185,27 +189,6 @@ def check_layers(lms: dict[str, LmEntry], origin: str) -> None:
             )
 
 
-def check_store(name: str, entry: StoreEntry, entries: Entries, origin: str) -> None:
-    """The corpus, language models and variants of an entry of `activations` must exist.
-
-    Raises:
-        ShiftScopeError: one does not, or its language model has no activations of its own.
-    """
-    place = f"{origin}: activations.{name}"
-    if entry.corpus not in entries["corpora"]:
-        raise ShiftScopeError(f"{place}.corpus: {unknown(repr(entry.corpus), entry.corpus, entries['corpora'])}")
-    read = [lm for lm, found in entries["lms"].items() if found.kind != MAPPED]
-    of_codes = [variant for some in entry.codes.values() for variant in some or []]
-    for key, listed, allowed in (
-        ("lms", entry.lms, read),
-        ("variants", entry.variants or [], entries["variants"]),
-        ("codes", of_codes, entries["variants"]),
-    ):
-        for other in listed:
-            if other not in allowed:
-                raise ShiftScopeError(f"{place}.{key}: {unknown(repr(other), other, allowed)}")
-
-
 def check_asks(name: str, entries: Entries, origin: str) -> None:
     """An entry of `behaviour` has the name of a pair dataset that is made of questions with answers.
 
@@ -234,7 +217,13 @@ def check_work(study: Study, origin: str) -> None:
     Raises:
         ShiftScopeError: one has not; says what to add.
     """
-    for problem in (*_idle_datasets(study), *_idle_behaviour(study), *_empty_tables(study)):
+    problems = (
+        *activations_problems(study),
+        *_idle_datasets(study),
+        *_idle_behaviour(study),
+        *_empty_tables(study),
+    )
+    for problem in problems:
         raise ShiftScopeError(f"{origin}: {problem}")
 
 

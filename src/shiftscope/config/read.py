@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from shiftscope import kinds
 from shiftscope.config import check
+from shiftscope.config.activations import check_store
 from shiftscope.config.sections import (
     DEFAULT_KIND,
     ENTRIES,
@@ -176,7 +177,7 @@ def _store(name: str, raw: dict[str, Any], entries: dict[str, dict[str, Any]], o
     """An entry of `activations`; its corpus is the one that it is called, unless it names another."""
     check.check_name("activations", name, origin)
     found = _checked(StoreEntry, {"corpus": name} | raw, origin, f"activations.{name}")
-    check.check_store(name, found, entries, origin)
+    check_store(name, found, entries, origin)
     return found
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shiftscope.activations.agreement import check_models, check_origins, check_store, check_windows, check_words
 from shiftscope.activations.patched import Patched
-from shiftscope.activations.store import Chunk, Store
-from shiftscope.activations.windows import NOWHERE, Windows
+from shiftscope.activations.store import AGAIN, Chunk, Store
+from shiftscope.activations.windows import NOWHERE, Windows, WindowsFacts
 from shiftscope.evaluation.base import (
     RANDOM_DICTIONARIES,
     Row,
@@ -24,10 +25,11 @@ from shiftscope.evaluation.base import (
 )
 from shiftscope.evaluation.dictionary import token_rows
 from shiftscope.evaluation.pcc import evaluate_words
-from shiftscope.files import read_parquet
+from shiftscope.files import check_sha256, read_json, read_parquet
 from shiftscope.kinds import Strict
+from shiftscope.lms.base import read_manifest
 from shiftscope.metrics import correlation, dictionary
-from shiftscope.pair_embeddings import PairEmbeddings
+from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings
 from shiftscope.variants.base import decode
 
 if TYPE_CHECKING:
@@ -45,11 +47,45 @@ TOKENS = 4096
 
 
 class SaeSlice(Strict):
-    """The slice of the config of an evaluation of autoencoders: how the language model is loaded."""
+    """The slice of the config of an evaluation of autoencoders: where the store is read, and how its language model is loaded."""
 
+    lm: str
+    layer: str
+    dataset: str
     dtype: str
     batch_tokens: int
     device_map: str | dict[str, int | str] | None = None
+
+
+def check_inputs(
+    params: SaeSlice, store: Store, lm_manifest: Path, windows: Path, windows_manifest: Path, documents: Path,
+    sidecars: list[Path],
+) -> None:  # fmt: skip
+    """See that what is measured belongs together, before a model is loaded.
+
+    Raises:
+        ShiftScopeError: the store is another than its folder says, or its language model, windows, corpus or autoencoders
+            are not those that it names.
+    """
+    check_store(store, params.lm, params.layer, params.dataset)
+    packed: WindowsFacts = read_json(windows_manifest)
+    check_origins(store.facts, read_manifest(lm_manifest.parent), packed, [lm_manifest, windows_manifest])
+    check_windows(windows, packed)
+    check_sha256(documents, store.facts["corpus_sha256"], str(documents), f"the store is of another corpus; {AGAIN}")
+    check_models(store, sidecars)
+
+
+def read_words(store: Store, files: Iterable[tuple[Path, Path]]) -> list[PairEmbeddings]:
+    """Embeddings of words, of their file and its manifest each, as they were read where the store was.
+
+    Raises:
+        ShiftScopeError: another language model read them, or at another layer.
+    """
+    words = []
+    for path, manifest in files:
+        words.append(read_embeddings(path, manifest))
+        check_words(store, words[-1], manifest)
+    return words
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """What a training job is given and what it writes, in whichever way it trains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class TrainSlice(Strict):
     variants: list[VariantSlice]
     """in the order of the files that are written; all are trained in one way"""
     seeds: list[int]
+    layer: str | None = None
+    """of activations, where they are read"""
 
     def modules(self) -> list[str]:
         """The code that is found by name: the variants' classes and their way of training."""
@@ -41,13 +44,22 @@ class TrainSlice(Strict):
         ]
 
 
-def write_block(params: TrainSlice, one: VariantSlice, models: list[Model], weights: Path, sidecar: Path) -> None:
-    """Write the models of one variant of a node, with all parameters of its settings."""
+def write_block(
+    params: TrainSlice,
+    one: VariantSlice,
+    models: Sequence[Model],
+    weights: Path,
+    sidecar: Path,
+    trained_on: dict[str, str] | None = None,
+) -> None:
+    """Write the models of one variant of a node, with all parameters of its settings, and the store that they are of."""
     kind = kinds.load("variants", one.kind)
     facts = BlockFacts(
         lm=params.lm, dataset=params.dataset, codes=params.codes, variant=one.variant, kind=one.kind,
         settings=[kind(**setting).model_dump(mode="json") for setting in one.settings],
     )  # fmt: skip
+    if trained_on:
+        facts["trained_on"] = trained_on
     write_models(weights, sidecar, models, facts)
 
 

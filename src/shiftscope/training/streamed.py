@@ -40,15 +40,33 @@ LATEST = 8
 """batches up to a step on which the model at that step is measured"""
 ROWS_AT_ONCE = 1024
 """vectors whose dense codes are held at once while a model is measured"""
+NOT_FINITE = "the activations hold NaN or infinity: cache them again with another `dtype` or layer"
 LOG_STEPS = 100
 SAVE_SHARE = 0.05
 """the share of the time that goes into checkpoints, at most"""
+
+
+class KeptModels(Sequence[Model]):
+    """Models in files, each of which is read when it is asked for."""
+
+    def __init__(self, files: list[tuple[Replica, Path]]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> Model:
+        replica, path = self.files[number]
+        arrays, metadata = read_tensors(path)
+        return Model(*replica, arrays, json.loads(metadata["facts"]))
 
 
 class Stream(Protocol):
     """Activations in another order every epoch, from all parts of a store."""
 
     d: int
+    origin: dict[str, str]
+    """what tells the store from others"""
 
     def rows(self, split: str = "train") -> int:
         """How many vectors a split has."""
@@ -70,9 +88,11 @@ def train_streamed_block(
     """
     for one, (weights, sidecar) in zip(params.variants, files, strict=True):
         settings = [kinds.load("variants", one.kind)(**setting) for setting in one.settings]
+        for doubt in dict.fromkeys(doubt for setting in settings for doubt in setting.doubts(params.codes, stream.d)):
+            logger.warning(f"{one.variant}, {params.codes} codes: {doubt}")  # no two are of one kind
         replicas = [Replica(setting, 0, seed) for setting in range(len(settings)) for seed in params.seeds]
         models = train_replicas(settings, replicas, stream, params.codes, state / one.variant, checkpoint_seconds)
-        write_block(params, one, models, weights, sidecar)
+        write_block(params, one, models, weights, sidecar, stream.origin)
     shutil.rmtree(state, ignore_errors=True)
 
 
@@ -83,9 +103,10 @@ def train_replicas(
     n_codes: int,
     state: Path,
     checkpoint_seconds: float = 20.0,
-) -> list[Model]:
+) -> KeptModels:
     """Train every replica; the result is in the order of `replicas`, of each first its checkpoints, then what it became.
 
+    Models are read from `state` one by one, when they are asked for: all together they may be larger than the memory.
     Settings that read the stream in the same order and batches share a pass over it.
 
     Args:
@@ -114,17 +135,12 @@ def train_replicas(
             learners = [Learner(settings[replica.setting], replica, n_codes, stream.d) for replica in members]
             one.run(learners, checkpoint_seconds)
         files |= own
-    return [_model(replica, path) for replica in replicas for path in files[replica]]
+    return KeptModels([(replica, path) for replica in replicas for path in files[replica]])
 
 
 def kept_steps(setting: Streamed) -> list[int]:
     """The steps at which a model of a replica is kept, the last one last."""
     return sorted({*setting.checkpoints, setting.steps})
-
-
-def _model(replica: Replica, path: Path) -> Model:
-    arrays, metadata = read_tensors(path)
-    return Model(*replica, arrays, json.loads(metadata["facts"]))
 
 
 def device() -> torch.device:
@@ -155,6 +171,8 @@ class Learner:
         loss = self.setting.loss(self.weights, inputs, step)
         value = float(loss.detach())
         if not math.isfinite(value):
+            if not bool(inputs.isfinite().all()):
+                raise ShiftScopeError(NOT_FINITE)
             raise ShiftScopeError(
                 f"training of setting {self.replica.setting}, seed {self.replica.seed} diverged at step {step} (its loss is "
                 f"{value}): lower the variant's `lr`"
@@ -277,7 +295,7 @@ def _centre(stream: Stream, order_seed: int) -> tuple[np.ndarray, float]:
     mean = total / n
     variance = float((squares / n - np.square(mean)).mean())
     if not math.isfinite(variance):
-        raise ShiftScopeError("the activations hold NaN or infinity: cache them again with another `dtype` or layer")
+        raise ShiftScopeError(NOT_FINITE)
     if variance <= 1e-12 * float(squares.mean()) / n:
         raise ShiftScopeError("all activations are equal, so there is nothing to learn: cache another layer")
     return mean.astype(np.float32), math.sqrt(variance)

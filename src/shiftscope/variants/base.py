@@ -224,6 +224,19 @@ class Streamed(Variant):
         since = decoder.new_zeros(n_codes).long()
         return {"encoder": decoder.clone(), "decoder": decoder, **biases, "since_fired": since}
 
+    def misfit(self, n_codes: int) -> str:
+        """Why it cannot have so many codes F, and what to do; empty if it can."""
+        return ""
+
+    def doubts(self, n_codes: int, d: int) -> list[str]:
+        """What is likely to be a mistake with so many codes F for activations of a width d: warnings, never an error."""
+        if n_codes >= d:
+            return []
+        return [
+            f"fewer codes than the {d} dimensions of an activation: such a dictionary is not overcomplete, so it has no room "
+            "for more features than dimensions; raise `codes`"
+        ]
+
     @abstractmethod
     def loss(self, weights: Tensors, inputs: torch.Tensor, step: int) -> torch.Tensor:
         """The loss of a batch `[batch, d]`, a number; it also updates the `buffers`, once a step."""

@@ -40,9 +40,24 @@ class TopK(Streamed):
         Raises:
             ShiftScopeError: `k` is more than there are codes.
         """
-        if self.k > n_codes:
-            raise ShiftScopeError(f"k {self.k} is more than the {n_codes} codes there are: lower k or take more codes")
+        if problem := self.misfit(n_codes):
+            raise ShiftScopeError(problem)
         return super().initial(n_codes, d, normal)
+
+    def misfit(self, n_codes: int) -> str:
+        """`k` may not be more than there are codes."""
+        if self.k <= n_codes:
+            return ""
+        return f"k {self.k} is more than the {n_codes} codes there are: lower k or take more codes"
+
+    def doubts(self, n_codes: int, d: int) -> list[str]:
+        """As its base has them, and a `k` with which codes are not sparse."""
+        found = super().doubts(n_codes, d)
+        if self.k >= min(d, n_codes):
+            found.append(f"k {self.k} is at least the width {d} or all codes, so any directions reconstruct: lower k")
+        elif 2 * self.k > n_codes:
+            found.append(f"k {self.k} is more than half of the codes, which is not sparse: lower k or raise `codes`")
+        return found
 
     def loss(self, weights: Tensors, inputs: torch.Tensor, step: int) -> torch.Tensor:
         """Mean squared error per coordinate, and α times that of what dead latents make of the error."""
