@@ -73,6 +73,14 @@ def cache_slice(name, dataset):
     return slice
 
 
+def memory_of_caching(lm, dataset, layers):
+    """What a part takes, known when the language model is there."""
+    entry, read = STUDY.lms[lm], STUDY.activations[dataset]
+    return lambda w, input: caching_mb(
+        Path(input.lm_manifest), entry.dtype, entry.batch_tokens, layers, read.tokens_per_shard
+    )
+
+
 def reads_of_text():
     """What one rule caches: `(rule, lm, its names at the layers of a pass, dataset, parts)`; as `passes` in embeddings.smk."""
     for dataset, entry in STUDY.activations.items():
@@ -104,7 +112,7 @@ for name, lm, names, dataset, parts in reads_of_text():
         priority: 15
         threads: 1
         resources:
-            mem_mb=3000 + len(names) * STUDY.activations[dataset].tokens_per_shard * 4096 * 4 // 10**6,
+            mem_mb=memory_of_caching(lm, dataset, len(names)),
         params:
             slice=cache_slice(lm, dataset),
             layers=[STUDY.layers_of(lm)[at] for at in names],

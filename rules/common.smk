@@ -29,6 +29,7 @@ from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
 from shiftscope.workflow.digests import user_file_digest, user_files_digest
 from shiftscope.workflow.imports import code_of
+from shiftscope.workflow.memory import caching_mb, lm_mb, training_mb
 from shiftscope.workflow.paths import benchmark_of, entry_file, lm_of, log_of
 
 # the interpreter that runs Snakemake runs the scripts too; formatted into commands, so it is no reason to rerun

@@ -73,6 +73,7 @@ rule evaluate_saes:
     threads: 1
     resources:
         mem_mb=lambda w, input: 4000
+        + lm_mb(Path(input.lm_manifest), STUDY.lm(w.lm).dtype)
         + sum(Path(file).stat().st_size for file in input.weights if Path(file).exists()) // 10**6,
     params:
         slice=sae_slice,

@@ -98,7 +98,9 @@ rule train_streamed:
         dataset=one_of(STUDY.activations),
     threads: 1  # a seed fixes a result on so many threads
     resources:
-        mem_mb=lambda w: 2500 + 64 * int(w.codes) * 4096 * len(seeds_of(w.block)) // 10**6,
+        mem_mb=lambda w, input: training_mb(
+            Path(input.manifest), STUDY.variants[w.variant].settings, len(seeds_of(w.block)), int(w.codes)
+        ),
     params:
         slice=train_slice(["{variant}"]),
     message:

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from helpers.clone import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shiftscope.activations.store import write_arrow
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import (
     atomic,
@@ -23,6 +25,7 @@ from shiftscope.files import (
     read_tensors,
     sha256_of,
     write_json,
+    write_stacked,
     write_tensors,
     write_text,
 )
@@ -98,7 +101,6 @@ def test_a_read_only_folder_is_named(tmp_path, mount):
 
 
 def write_parquet(path: Path) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     numbers = np.random.default_rng(0).normal(size=50_000)
@@ -120,10 +122,12 @@ def write_torch(path: Path) -> None:
         lambda path: write_text(path, "x" * 400_000),
         lambda path: write_json(path, ["x"] * 100_000),
         lambda path: write_tensors(path, {"x": np.zeros(100_000)}),
+        lambda path: write_stacked(path, 2, [{"x": np.zeros(50_000)}] * 2),
+        lambda path: write_arrow(path, {"x": pa.array(np.zeros(100_000))}),
         write_parquet,
         write_torch,
     ],
-    ids=["text", "json", "tensors", "parquet", "torch"],
+    ids=["text", "json", "tensors", "stacked", "arrow", "parquet", "torch"],
 )
 def test_a_full_disk_is_said_to_be_full_and_the_old_file_still_verifies(tmp_path, mount, write):
     mount(tmp_path, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
@@ -133,7 +137,7 @@ def test_a_full_disk_is_said_to_be_full_and_the_old_file_still_verifies(tmp_path
     with pytest.raises(ShiftScopeError) as caught:
         write(path)
     assert re.fullmatch(
-        rf"the disk is full while writing {path}: free some space on {tmp_path} \(0.00 GB are left\) and run again; "
+        rf"the disk is full while writing {path}: free some space on {tmp_path} \(.* are left\) and run again; "
         "nothing half-written is left", str(caught.value),
     )  # fmt: skip
     assert names_in(tmp_path) == [path.name]

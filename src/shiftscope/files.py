@@ -87,12 +87,30 @@ def cannot_write(path: Path, error: OSError) -> str:
 def _of_disk(path: Path) -> str:
     """Which file system that is, and how much of it is left; nothing where the system does not tell."""
     try:
-        place = path.absolute()
-        while not os.path.ismount(place):
-            place = place.parent
-        return f" on {place} ({shutil.disk_usage(place).free / 1e9:.2f} GB are left)"
+        place, free = disk_of(path)
+        return f" on {place} ({shown_bytes(free)} are left)"
     except OSError:
         return ""
+
+
+def disk_of(path: Path) -> tuple[Path, int]:
+    """Where the file system is mounted on which a path is or will be, and how many bytes are left there.
+
+    Raises:
+        OSError: the system does not tell.
+    """
+    place = path.absolute()
+    while not os.path.ismount(place):
+        place = place.parent
+    return place, shutil.disk_usage(place).free
+
+
+def shown_bytes(number: int) -> str:
+    """A number of bytes for people: `1.3 GB`."""
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if number >= 10**power:
+            return f"{number / 10**power:.1f} {unit}"
+    return f"{number} bytes"
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -4,7 +4,6 @@ import errno
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,10 +242,8 @@ def test_a_token_without_an_embedding_is_refused(project, monkeypatch):
 
 def test_too_little_room_is_said_before_anything_is_read(project, monkeypatch):
     monkeypatch.setattr(every_token, "load", None)
-    monkeypatch.setattr(every_token.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
-    said = (
-        r"0 to 40 of the train windows of text take 0.00 GB at 2 layers, and .*state has 0.00 GB left: free some space"
-    )
+    monkeypatch.setattr(every_token, "disk_of", lambda path: (Path("/data"), 50_000))
+    said = r"^train windows 0 to 40 of text take 163.8 kB, and /data has 50.0 kB left: free some space \(.*read fewer `tokens`"
     with pytest.raises(ShiftScopeError, match=said):
         cache(project, "train_0000", asked())
     assert not (project / "store").exists()

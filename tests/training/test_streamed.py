@@ -4,12 +4,10 @@ import errno
 import itertools
 import logging
 import math
-import re
 
 import numpy as np
 import pytest
 import torch
-from helpers.clone import ROOT
 from helpers.streams import MemoryStream, small
 from pydantic import ValidationError
 
@@ -231,18 +229,6 @@ def test_the_job_writes_every_model_with_its_step(tmp_path):
     sidecar = read_json(files[1][1])
     assert (sidecar["dataset"], sidecar["kind"], len(sidecar["replicas"])) == ("text", "p_annealing", 4)
     assert sidecar["settings"][1]["lr"] == 0.02
-
-
-def test_the_variant_of_the_docs_is_trained(tmp_path):
-    text = (ROOT / "docs/add-a-variant.md").read_text(encoding="utf-8")
-    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "MyAutoencoder" in block]
-    space = {"__name__": "shiftscope.variants.my_autoencoder"}
-    exec(code, space)
-    variant = space["MyAutoencoder"]
-    settings = [variant(**QUICK | {"steps": steps}, l1=0.5) for steps in (0, 40)]
-    untrained, model = train_replicas(settings, [Replica(0, 0, 0), Replica(1, 0, 0)], small(), 30, tmp_path)
-    assert model.facts["reconstruction"] < 0.5 * untrained.facts["reconstruction"]
-    assert 0 < model.facts["l0"] < 30
 
 
 # --- what cannot be trained

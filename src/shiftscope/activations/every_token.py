@@ -19,7 +19,7 @@ from shiftscope.activations.store import DTYPES, Chunk, PartFacts, ShardFacts, S
 from shiftscope.activations.tokens import fitting
 from shiftscope.activations.windows import NOWHERE, Windows, WindowsFacts, check_tokens, check_window, read_windows
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import atomic, read_json, sha256_of, write_json
+from shiftscope.files import atomic, disk_of, read_json, sha256_of, shown_bytes, write_json
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
 from shiftscope.vocabulary import SPLITS
@@ -144,16 +144,18 @@ def _check_room(asked: CacheSlice, numbers: int, places: Sequence[Place], state:
     Raises:
         ShiftScopeError: it has not; says how much is wanted and where.
     """
-    state.mkdir(parents=True, exist_ok=True)
+    whole = (asked.last - asked.first) * numbers * np.dtype(DTYPES[asked.stored]).itemsize * len(places)
     done = sum(file.stat().st_size for file in state.glob("*.arrow"))
-    wanted = (asked.last - asked.first) * numbers * np.dtype(DTYPES[asked.stored]).itemsize * len(places) - done
-    free = shutil.disk_usage(state).free
-    if wanted > free:
-        raise ShiftScopeError(
-            f"{asked.first} to {asked.last} of the {asked.split} windows of {asked.dataset} take {wanted / 1e9:.2f} GB at "
-            f"{len(places)} layers, and {state} has {free / 1e9:.2f} GB left: free some space (work/state has what killed jobs "
-            "left, DVC's cache older results), read fewer `tokens`, or write `stored: bfloat16`"
-        )
+    disks = {disk_of(places[0].manifest): whole} | {
+        disk_of(state): whole - done
+    }  # of one disk the shards are only renamed
+    for (disk, free), wanted in disks.items():
+        if wanted > free:
+            raise ShiftScopeError(
+                f"{asked.split} windows {asked.first} to {asked.last} of {asked.dataset} take {shown_bytes(wanted)}, and "
+                f"{disk} has {shown_bytes(free)} left: free some space (work/state has what killed jobs left, DVC's cache older "
+                "results), read fewer `tokens`, or write `stored: bfloat16`"
+            )
 
 
 class Reader:

@@ -220,7 +220,7 @@ class Store:
         """
         try:
             counted = {split: [one["rows"] for one in self.facts["shards"][split]] for split in self.facts["shape"]}
-            known = {split: self.facts["shape"][split][0] for split in ("train", "test")}
+            known = {split: self.facts["shape"][split][0] for split in counted}
         except (KeyError, TypeError) as error:
             raise ShiftScopeError(
                 f"{self._manifest} is no manifest of a store ({error} is missing): {AGAIN}"

@@ -195,6 +195,8 @@ class Streamed(Variant):
     reads = "activations"
     buffers: ClassVar[tuple[str, ...]] = ("since_fired",)
     """tensors that the loss updates itself and no optimiser sees"""
+    matrices: ClassVar[int] = 2
+    """trained tensors `[F, d]` that it has, by which a job's memory is declared"""
 
     steps: int = Field(20_000, ge=0, description="optimiser steps; 0 leaves it untrained")
     batch_size: int = Field(10_000, ge=1, description="activations per step")

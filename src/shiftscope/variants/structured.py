@@ -41,6 +41,7 @@ class Structured(PAnnealing):
     """Hyperparameters of `structured`: those of `p_annealing`, and of the path of low rank."""
 
     system = "structured"
+    matrices = 3
 
     mode: Literal["loss_weight", "path_scale"] = Field(
         "loss_weight", description="γ weighs the nuclear norm alone, or the path, too"
