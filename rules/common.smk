@@ -21,7 +21,7 @@ from shiftscope.config.sections import seeds_of
 from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.files import canonical_json
-from shiftscope.report.page import TEMPLATES
+from shiftscope.report import latents, page
 from shiftscope.report.run_facts import warnings_in
 from shiftscope.tables import base as catalogue
 from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
@@ -165,6 +165,11 @@ def vectors_wanted(pattern):
         for lm, dataset in STUDY.exported()
         for variant in STUDY.exports_of(lm, dataset)
     ]
+
+
+def latents_page():
+    """The page of latents, if any latent has a card."""
+    return [paths.LATENTS] if STUDY.described() else []
 
 
 def failures(snakemake_logs):

@@ -1,4 +1,4 @@
-"""What a language model loses when something else takes the place of its activations."""
+"""Something else in the place of a language model's activations, and what the model loses by it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cross_entropy(
     for start in range(0, len(windows.token), step):
         rows = slice(start, start + step)
         ids = torch.tensor(windows.token[rows].astype(np.int64), device=first_device(model))
-        with fitting(ids.numel()), torch.inference_mode(), _in_place(model, layer, kept[rows], replace):
+        with fitting(ids.numel()), torch.inference_mode(), in_place(model, layer, kept[rows], replace):
             logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
         told = torch.from_numpy(kept[rows][:, :-1] & kept[rows][:, 1:]).to(logits.device)
         losses = torch.nn.functional.cross_entropy(logits[told], ids[:, 1:].to(logits.device)[told], reduction="sum")
@@ -44,8 +44,12 @@ def cross_entropy(
 
 
 @contextmanager
-def _in_place(model: PreTrainedModel, layer: str, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
-    """A hook while the model runs: on the layer's block, or on the decoder, whose output comes after the final norm."""
+def in_place(model: PreTrainedModel, layer: str, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
+    """Other activations at a layer while the model runs: what `replace` makes of them where `kept` is true.
+
+    A hook on the layer's block, or on the decoder, whose output comes after the final norm. `kept` is bool
+    `[windows, tokens]`, of the very tokens that the model reads meanwhile; None for `replace` changes nothing.
+    """
     import torch
 
     def other(states: torch.Tensor) -> torch.Tensor:

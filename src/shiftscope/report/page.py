@@ -19,7 +19,7 @@ from shiftscope.tables.base import entry
 from shiftscope.tables.numbers import count
 from shiftscope.tables.wide import DEAD_MEANING
 from shiftscope.vocabulary import SYNTHETIC
-from shiftscope.workflow.paths import VECTORS_ABOUT, parsed
+from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, parsed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +48,8 @@ class ReportSlice(Strict):
     """The slice of the config of the report, which shows it all."""
 
     config: dict[str, Any]
+    latents: bool = False
+    """whether the page of latents stands beside it"""
 
 
 def render(
@@ -57,6 +59,7 @@ def render(
     config: dict[str, Any],
     facts: dict[str, Any],
     report: Path,
+    latents: bool = False,
 ) -> str:
     """The page as HTML text.
 
@@ -67,6 +70,7 @@ def render(
         config: the resolved configuration.
         facts: what `shiftscope.report.run_facts.run_facts` found.
         report: where the page will stand; links are relative to it.
+        latents: whether the page of latents (`shiftscope.report.latents`) will stand beside it.
 
     Raises:
         ShiftScopeError: a figure came without its numbers, or a table is not of the catalogue.
@@ -107,6 +111,7 @@ def render(
         snippet=snippet,
         facts=facts,
         warned=warned,
+        latents=Path(LATENTS).name if latents else "",
         config=json.dumps(config, indent=2, ensure_ascii=False),
         style=_static("page.css"),
         script=_static("page.js"),
