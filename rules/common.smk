@@ -21,7 +21,8 @@ from shiftscope.config.sections import seeds_of
 from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.files import canonical_json
-from shiftscope.report import latents, page
+from shiftscope.report.latents import LATENT_TEMPLATES
+from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in
 from shiftscope.tables import base as catalogue
 from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED

@@ -9,7 +9,7 @@ rule make_report:
         figures=[entry_file(name, "svg") for name in STUDY.figures],
         vectors=vectors_wanted(paths.VECTORS_ABOUT),
         modules=modules_of("make_report.py", *dict.fromkeys(code for name in SHOWN for code in code_of_entry(name))),
-        templates=[str(file.relative_to(ROOT)) for file in page.TEMPLATES],
+        templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:
         report=paths.REPORT,
         run=paths.RUN,
@@ -36,7 +36,7 @@ rule show_latents:
     input:
         cards=[paths.CARDS.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.described()],
         modules=modules_of("show_latents.py"),
-        templates=[str(file.relative_to(ROOT)) for file in latents.TEMPLATES],
+        templates=[str(file.relative_to(ROOT)) for file in LATENT_TEMPLATES],
     output:
         page=paths.LATENTS,
     log:
