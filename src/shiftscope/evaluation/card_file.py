@@ -112,6 +112,8 @@ class Cards(Strict):
     looked_at: dict[str, int]
     """tokens of each split; frequencies and histograms are of `test` alone"""
     effect: Effect
+    words: dict[str, list[str]]
+    """the concepts of every dataset of words, in its order"""
     variants: list[VariantCards]
 
 

@@ -120,6 +120,7 @@ def describe(
     ]
     return Cards(
         **{name: store.facts[name] for name in ("lm", "layer", "dataset", "corpus")},
+        words={some.dataset: [concept.name for concept in some.concepts] for some in probed},
         looked_at=looked_at, effect=effect, variants=variants,
     )  # fmt: skip
 

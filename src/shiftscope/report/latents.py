@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shiftscope.evaluation.card_file import Card, Cards, Histogram, VariantCards, read_cards
-from shiftscope.tables.numbers import count, number
+from shiftscope.tables.numbers import number
 from shiftscope.workflow.paths import REPORT
 
 FOLDER = Path(__file__).parent / "templates"
@@ -75,15 +76,18 @@ def render_latents(files: Sequence[Path]) -> str:
     import jinja2
 
     found = [read_cards(file) for file in sorted(files)]
-    names = [_concept(one.dataset, one.concept) for store in found for one in _matches(store)]
-    concepts = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    datasets = {dataset for store in found for dataset in store.words}
+    named = ((dataset, name) for store in found for dataset, names in store.words.items() for name in names)
+    concepts = {name: place for place, name in enumerate(dict.fromkeys(itertools.starmap(_concept, named)))}
     stores = [_store(store, place, concepts) for place, store in enumerate(found)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
-        "visible": visible, "token": token, "number": number, "grouped": grouped, "signed": signed, "significant": significant, "concept": _concept_of,
-    }  # fmt: skip
+    filters = (visible, token, number, grouped, signed, significant)
+    environment.filters |= {one.__name__: one for one in filters} | {
+        "concept": _concept_of,
+        "short": lambda name: name.partition(": ")[2] if len(datasets) == 1 else name,
+    }
     return environment.get_template("latents.html").render(
         stores=stores,
         concepts=concepts,
@@ -96,10 +100,6 @@ def render_latents(files: Sequence[Path]) -> str:
         style="\n".join(_static(name) for name in ("page.css", "latents.css")),
         script=_static("latents.js"),
     )
-
-
-def _matches(store: Cards) -> list[Any]:
-    return [one for variant in store.variants for card in variant.cards for one in card.matched]
 
 
 def _concept(dataset: str, concept: str) -> str:
@@ -122,9 +122,7 @@ def _store(about: Cards, place: int, concepts: dict[str, int]) -> ShownStore:
     held, more = (about.looked_at[split] for split in ("test", "train"))
     looked_at = f"{grouped(held)} held-out" + (f" and {grouped(more)} training tokens" if more else " tokens")
     shown_rows = [(name, cards) for name, cards in rows if any(cards)]
-    return ShownStore(
-        anchor, about, count(held, "token").replace(str(held), grouped(held)), looked_at, variants, shown_rows
-    )
+    return ShownStore(anchor, about, f"{grouped(held)} tokens", looked_at, variants, shown_rows)
 
 
 def _variant(about: VariantCards, anchor: str, held_out: int, concepts: dict[str, int]) -> ShownVariant:
@@ -166,7 +164,11 @@ def percent(part: int, whole: int) -> str:
 
 def significant(value: float, digits: int = 3) -> str:
     """A number with so many digits that mean something, a true minus sign, and no exponent unless it is very small."""
-    return f"{value:.{digits}g}".replace("-", "−", 1) if abs(value) < 10**digits else grouped(round(value)).replace("-", "−")
+    return (
+        f"{value:.{digits}g}".replace("-", "−", 1)
+        if abs(value) < 10**digits
+        else grouped(round(value)).replace("-", "−")
+    )
 
 
 def signed(value: float) -> str:
