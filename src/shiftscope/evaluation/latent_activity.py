@@ -24,14 +24,18 @@ def stream(store: Store, most: int = LOOKED_AT) -> Iterator[tuple[str, Chunk]]:
     """The first `most` tokens of a store, those that are held out before those of training, few at a time, with their split."""
     left = most
     for split in ("test", "train"):
-        for chunk in store.chunks(split):
-            for start in range(0, len(chunk.token), BATCH):
-                part = Chunk(*(column[start : min(start + BATCH, start + left)] for column in chunk))
-                left -= len(part.token)
-                if len(part.token):
-                    yield split, part
+        for part in _few_at_a_time(store, split):
             if not left:
                 return
+            some = Chunk(*(column[:left] for column in part))
+            left -= len(some.token)
+            yield split, some
+
+
+def _few_at_a_time(store: Store, split: str) -> Iterator[Chunk]:
+    for chunk in store.chunks(split):
+        for start in range(0, len(chunk.token), BATCH):
+            yield Chunk(*(column[start : start + BATCH] for column in chunk))
 
 
 class Strongest(NamedTuple):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shiftscope.evaluation.card_file import Card, Cards, Histogram, VariantCards, read_cards
+from shiftscope.report.templating import FOLDER, environment, static
 from shiftscope.tables.numbers import number
 from shiftscope.workflow.paths import REPORT
 
-FOLDER = Path(__file__).parent / "templates"
 LATENT_TEMPLATES = [FOLDER / name for name in ("latents.html", "page.css", "latents.css", "latents.js")]
 """files the page is made of besides Python: a rule that writes it declares them as its code"""
 AT_ONCE = 5
@@ -73,22 +73,18 @@ def render_latents(files: Sequence[Path]) -> str:
     Raises:
         ShiftScopeError: a file holds no cards.
     """
-    import jinja2
-
     found = [read_cards(file) for file in sorted(files)]
     datasets = {dataset for store in found for dataset in store.words}
     named = ((dataset, name) for store in found for dataset, names in store.words.items() for name in names)
     concepts = {name: place for place, name in enumerate(dict.fromkeys(itertools.starmap(_concept, named)))}
     stores = [_store(store, place, concepts) for place, store in enumerate(found)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     filters = (visible, token, number, grouped, signed, significant)
-    environment.filters |= {one.__name__: one for one in filters} | {
+    filled = environment()
+    filled.filters |= {one.__name__: one for one in filters} | {
         "concept": _concept_of,
         "short": lambda name: name.partition(": ")[2] if len(datasets) == 1 else name,
     }
-    return environment.get_template("latents.html").render(
+    return filled.get_template("latents.html").render(
         stores=stores,
         concepts=concepts,
         variants=list(dict.fromkeys(one.about.variant for store in stores for one in store.variants)),
@@ -97,8 +93,8 @@ def render_latents(files: Sequence[Path]) -> str:
         at_once=AT_ONCE,
         height=HEIGHT,
         report=Path(REPORT).name,
-        style="\n".join(_static(name) for name in ("page.css", "latents.css")),
-        script=_static("latents.js"),
+        style="\n".join(static(name) for name in ("page.css", "latents.css")),
+        script=static("latents.js"),
     )
 
 
@@ -208,7 +204,3 @@ def token(text: str) -> str:
     ahead = len(text) - len(text.lstrip(" "))
     behind = len(text) - len(bare) - ahead if bare else 0
     return SIGNS[" "] * ahead + visible(bare) + SIGNS[" "] * behind or "(nothing)"
-
-
-def _static(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8").strip()
