@@ -46,7 +46,9 @@ rule show_latents:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        report=paths.REPORT,
     message:
         "page of latents"
     shell:
-        "{PYTHON} {input.modules[0]} --cards {input.cards} --page {output.page} --modules {input.modules} --log {log}"
+        "{PYTHON} {input.modules[0]} --cards {input.cards} --page {output.page} --report {params.report} --modules {input.modules} --log {log}"

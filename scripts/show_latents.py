@@ -7,8 +7,8 @@ from shiftscope.report.latents import render_latents
 from shiftscope.workflow.job import run
 
 
-def main(cards: list[Path], page: Path) -> None:
-    write_text(page, render_latents(cards))
+def main(cards: list[Path], page: Path, report: Path) -> None:
+    write_text(page, render_latents(cards, page, report))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Cards of latents of which it is known what they fire on."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 from helpers.card_worlds import FIRES_ON, make_autoencoder, make_text, make_words, token_of
 from helpers.tiny_lms import make_model, make_tokenizer
 
+from shiftscope.activations.next_tokens import next_tokens
+from shiftscope.activations.windows import read_held_out
 from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.card_file import read_cards, write_cards
 from shiftscope.evaluation.cards import TOKENS_SHOWN, describe, finished
 from shiftscope.evaluation.pcc import feature_rows, words_of
 from shiftscope.files import read_json, write_json
+from shiftscope.report.latents import render_latents
 
 MODEL, TOKENIZER = make_model("llama"), make_tokenizer()
 
@@ -100,6 +104,31 @@ def test_next_tokens_are_those_of_the_unembedding_and_none_that_the_tokenizer_la
     )
     assert all(one.change < 0 for one in card.lowered)
     assert all(one.token.strip() == TOKENIZER.convert_ids_to_tokens(one.id) for one in card.raised if one.id > 2)
+
+
+def test_behind_a_block_the_effect_is_measured(tmp_path):
+    store = make_text(tmp_path)
+    store.facts["layer"] = "resid_post.1"
+    files = tmp_path / "windows.arrow", tmp_path / "windows.json"
+    cards = describe(store, [make_autoencoder()], [make_words()], MODEL, TOKENIZER, *files, 64)
+    assert cards.effect.model_dump() == {"unit": "nats", "tokens": 80} and cards.layer == "resid_post.1"
+    card, direction = card_of(cards, "royal"), np.eye(32, dtype=np.float32)[[token_of("king")]]
+    change = next_tokens(MODEL, "resid_post.1", direction, [card.size], read_held_out(*files), 64).change[0]
+    assert [one.id for one in card.raised] == np.argsort(-change[: len(TOKENIZER)])[:TOKENS_SHOWN].tolist()
+    assert [one.change for one in card.raised] == pytest.approx(change[[one.id for one in card.raised]], rel=1e-2)
+
+
+def test_words_of_several_datasets_may_have_one_latent(tmp_path):
+    second = make_words(("colour", "gone"))
+    second = dataclasses.replace(second, facts=second.facts | {"dataset": "again"})
+    _, cards = cards_of(tmp_path, words=[make_words(), second])
+    matched = {card.latent: [(one.dataset, one.concept) for one in card.matched] for card in cards.variants[0].cards}
+    assert matched == {
+        3: [("words", "gone"), ("again", "gone")], 4: [("words", "colour"), ("again", "colour")], 5: [("words", "royal")],
+    }  # fmt: skip
+    write_cards(tmp_path / "cards.json", cards)
+    text = render_latents([tmp_path / "cards.json"], tmp_path / "latents.html", tmp_path / "index.html")
+    assert "again: colour, words: colour" in text or "words: colour, again: colour" in text
 
 
 def test_it_is_the_first_seed_at_the_chosen_setting_when_it_is_finished(caplog):

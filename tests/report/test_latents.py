@@ -56,7 +56,11 @@ def make(folder):
         files.append(folder / "cards/tiny" / f"{dataset}.json")
         write_cards(files[-1], cards)
     command = [sys.executable, ROOT / "scripts/show_latents.py", "--cards", *files]
-    done = subprocess.run([*command, "--page", folder / "report/latents.html"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--page", folder / "report/latents.html", "--report", folder / "report/index.html"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -81,8 +85,9 @@ def test_tokens_of_a_corpus_are_escaped_and_the_page_refers_to_nothing_outside(m
 
 
 def test_the_page_is_the_same_whatever_the_order_of_files(made):
-    assert render_latents(made["cards"]) == render_latents(made["cards"][::-1])
-    assert render_latents(made["cards"]) == made["page"].read_text(encoding="utf-8")
+    for files in (made["cards"], made["cards"][::-1]):
+        text = render_latents(files, made["page"], made["page"].parent / "index.html")
+        assert text == made["page"].read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_seen_has_a_sign():

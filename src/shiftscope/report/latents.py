@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 from shiftscope.evaluation.card_file import Card, Cards, Histogram, VariantCards, read_cards
 from shiftscope.report.templating import FOLDER, environment, static
 from shiftscope.tables.numbers import number
-from shiftscope.workflow.paths import REPORT
 
 LATENT_TEMPLATES = [FOLDER / name for name in ("latents.html", "page.css", "latents.css", "latents.js")]
 """files the page is made of besides Python: a rule that writes it declares them as its code"""
@@ -67,8 +67,13 @@ class ShownStore(NamedTuple):
     """by concept the card of every variant"""
 
 
-def render_latents(files: Sequence[Path]) -> str:
-    """The page as HTML text, of the cards in `files` (`results/cards`).
+def render_latents(files: Sequence[Path], page: Path, report: Path) -> str:
+    """The page as HTML text.
+
+    Args:
+        files: cards, as `shiftscope.evaluation.card_file.write_cards` writes them.
+        page: where the page will stand; links are relative to it.
+        report: where the report stands.
 
     Raises:
         ShiftScopeError: a file holds no cards.
@@ -92,7 +97,7 @@ def render_latents(files: Sequence[Path]) -> str:
         total=sum(len(one.cards) for store in stores for one in store.variants),
         at_once=AT_ONCE,
         height=HEIGHT,
-        report=Path(REPORT).name,
+        report=os.path.relpath(report, page.parent),
         style="\n".join(static(name) for name in ("page.css", "latents.css")),
         script=static("latents.js"),
     )
