@@ -22,6 +22,8 @@ SYNTHETIC = "synthetic"
 """what stands for the language model in paths and tables of synthetic data"""
 RECOMMENDED = "recommended"
 """what stands for the variant in rows of the one that is chosen without labels, which they repeat"""
+PATH = " path)"
+"""how the name ends of what stands for one path of a variant whose codes are a sum, such as `structured (sparse path)`"""
 SHARED = "shared"
 """the name of the vector of what all pairs share"""
 SIGNIFICANT = 0.01

@@ -5,8 +5,13 @@ import pytest
 import torch
 from helpers.tiny_lms import CONFIGS, make_model
 
-from shiftscope.activations.patched import cross_entropy
+from shiftscope.activations.patched import Patched
 from shiftscope.activations.windows import NOWHERE, Windows
+
+
+def cross_entropy(model, layer, some, replace, batch_tokens):
+    return Patched(model, layer, some, batch_tokens).cross_entropy(replace)
+
 
 LAYERS = ["final_norm", "resid_post.0", "resid_post.2"]
 
@@ -66,3 +71,23 @@ def test_the_hook_is_gone_afterwards():
     with pytest.raises(ZeroDivisionError):
         cross_entropy(model, "final_norm", some, lambda states: 1 / 0, 1000)
     assert cross_entropy(model, "final_norm", some, None, 1000) == before
+
+
+def test_before_the_unembedding_blocks_run_once_for_all_replacements():
+    model, some, runs = make_model("llama"), windows(), []
+    patched = Patched(model, "final_norm", some, 24)
+    handle = model.model.layers[0].register_forward_hook(lambda *given: runs.append(1))
+    found = [patched.cross_entropy(replace) for replace in (None, np.copy, np.zeros_like)]
+    handle.remove()
+    assert not runs
+    assert found[0] == pytest.approx(found[1]) == pytest.approx(plain(model, some), rel=1e-5)
+
+
+def test_where_logits_are_bounded_the_whole_model_runs():
+    model, some = make_model("llama"), windows()
+    bounded = model.register_forward_hook(
+        lambda module, inputs, output: output.__class__(**dict(output) | {"logits": 0.1 * output.logits})
+    )
+    assert Patched(model, "final_norm", some, 24).states is None
+    assert cross_entropy(model, "final_norm", some, np.copy, 24) == pytest.approx(plain(model, some), rel=1e-5)
+    bounded.remove()

@@ -11,19 +11,27 @@ from shiftscope.evaluation.pcc import control_rows, evaluate_words, feature_rows
 from shiftscope.metrics import pcc
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.variants.base import Variant
+from shiftscope.variants.base import Streamed
 
 D = 16
 CONCEPTS = ["plural", "past", "french"]
 N = 40
 
 
-class Relu(Variant):
+class Relu(Streamed):
     """A stand-in for an autoencoder of activations."""
 
     @staticmethod
     def encode(arrays, inputs):
         return np.maximum(inputs @ arrays["encoder"].T + arrays["encoder_bias"], 0)
+
+
+class TwoPaths(Relu):
+    """One whose codes are a sum: the sparse path is that of `Relu`, the other reads activations densely."""
+
+    @staticmethod
+    def paths(arrays, inputs):
+        return {"sparse": Relu.encode(arrays, inputs), "structured": inputs @ arrays["encoder"].T}
 
 
 def words_data(untrained_of=None, **change):
@@ -204,3 +212,37 @@ def test_held_out_tokens_are_read_once_for_all_models(tmp_path):
     assert paths == {"active_latents_sparse": 0.5, "sparse_share": 0.01, "collapsed": 1.0}
     with pytest.raises(ShiftScopeError, match="no held-out tokens to measure on"):
         list(token_rows([trained(100)], []))
+
+
+def test_each_path_of_a_sum_is_scored_as_a_variant_of_its_own():
+    data, one = words_data(), trained(0, 100)
+    alone = evaluate_words(data, "docs", [one], SAMPLE)
+    both = evaluate_words(data, "docs", [one._replace(variant=TwoPaths)], SAMPLE)
+
+    def scores(rows, name, metric):
+        return values([row for row in rows if row["variant"] == name], metric, control="")
+
+    for metric in ("pcc_heldout", "mse_words", "active_latents_words", "pcc_choosing"):
+        assert scores(both, "mine (sparse path)", metric) == scores(alone, "mine", metric) != []
+    assert set(scores(both, "mine", "active_latents_words")) == {24.0}
+    assert len(scores(both, "mine (structured path)", "pcc_heldout")) == len(scores(both, "mine", "pcc_heldout"))
+    batches = [np.random.default_rng(0).normal(size=(50, D)).astype(np.float32)] * 2
+    tokens = [*token_rows([one._replace(variant=TwoPaths)], batches)]
+    sparse, plain = [*scores(tokens, "mine (sparse path)", "fvu")], scores(token_rows([one], batches), "mine", "fvu")
+    assert sparse == plain != scores(tokens, "mine", "fvu")
+    assert not [row for row in alone if "path" in row["variant"]]
+
+
+def test_the_choosing_half_never_sees_the_other():
+    data = words_data()
+    words = words_of(data)
+    spoilt = words.embeddings.copy()
+    second = np.concatenate([one.row[one.second] for one in words.concepts])
+    spoilt[second] = np.random.default_rng(1).normal(size=(len(second), D))
+
+    def score(embeddings):
+        logits = pcc.probe_logits(embeddings, words.concepts)
+        return pcc.choosing(pcc.correlations(embeddings, words.concepts, logits))
+
+    assert score(spoilt) == pytest.approx(score(words.embeddings))
+    assert (score(words.embeddings) > 0.5).all()

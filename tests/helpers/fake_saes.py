@@ -13,6 +13,7 @@ SYSTEMS = ("structured", "p_annealing", "topk", "batch_topk")
 GOOD = {"structured": 0.67, "p_annealing": 0.6, "topk": 0.4, "batch_topk": 0.35}
 CONTROLS = {"neurons": 0.2, "pca": 0.2, "random_dictionary": 0.25}
 OF_MODELS = {"permuted_labels": 0.1, "untrained_sae": 0.3, "untrained_lm": 0.2}
+UNTRAINED_FVU = 0.8
 COSTS = (16, 64)
 """active latents of two settings, the first is chosen"""
 CONCEPTS = ("verb_ved", "male_female")
@@ -54,6 +55,10 @@ def sae_rows(levels, costs=COSTS, fvu=0.2, steps=(), batch_size=10_000, **other)
                 if "control" not in other:
                     for control, value in OF_MODELS.items():
                         rows += _words(f"my_{system}", value, here | {"control": control})
+                        if control != "permuted_labels":
+                            tokens = {"fvu": UNTRAINED_FVU, "active_latents": cost}
+                            about = here | {"control": control}
+                            rows += [row("docs", f"my_{system}", *one, 512, **about) for one in tokens.items()]
     return rows
 
 
@@ -69,8 +74,12 @@ def _words(name, score, here):
     for sign, concept in zip((1, -1), CONCEPTS, strict=True):
         for metric, value, split in (("pcc", score, "train"), ("pcc_heldout", score - 0.1, "test")):
             rows.append(row("docs", name, metric, value + 0.1 * sign, 512, **on | {"concept": concept, "split": split}))
+    if not here.get("control"):
+        rows.append(row("docs", name, "pcc_choosing", score, 512, **on | {"split": "train"}))
     if here.get("control") != "permuted_labels":
         rows.append(row("docs", name, "mse_words", 1 - score, 512, **on))
+        if name:
+            rows.append(row("docs", name, "active_latents_words", json.loads(here["params"])["cost"], 512, **on))
     rows.append(row("docs", name, "pcc_coverage", 0.5, 512, **on | {"split": "train"}))
     return rows
 

@@ -1,7 +1,7 @@
 """B-F6: errors over steps, and every outcome of its verdict."""
 
 import pytest
-from helpers.fake_saes import GOOD, sae_rows, systems  # noqa: F401
+from helpers.fake_saes import GOOD, UNTRAINED_FVU, sae_rows, systems  # noqa: F401
 from helpers.tables import built, verdict_on, written
 
 from shiftscope.tables import figure_b6
@@ -27,7 +27,8 @@ def test_errors_by_step_from_the_untrained_to_the_end(tmp_path):
     assert found["step"].tolist() == [0, 50, 100, 20_000]
     assert found["mean"].tolist() == pytest.approx([0.7, 0.8, 0.8, 0.6])  # the chosen setting's alone
     equal = table[table["metric"] == "fvu_at_l0"]
-    assert set(equal["step"]) == {20_000} and len(equal) == 4
+    assert equal["step"].value_counts().to_dict() == {0: 4, 20_000: 4}
+    assert set(equal.loc[equal["step"] == 0, "mean"].round(6)) == {UNTRAINED_FVU}
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ def test_the_ranking_of_errors(tmp_path, levels, errors, expected):
 def test_an_untrained_one_without_a_larger_error(tmp_path):
     rows = rows_of()
     for found in rows:
-        if found["control"] == "untrained_sae" and found["metric"] == "mse_words":
-            found["value"] = 0.3
+        if found["control"] == "untrained_sae" and found["metric"] in ("mse_words", "fvu"):
+            found["value"] = {"mse_words": 0.3, "fvu": 0.07}[found["metric"]]
     assert statuses(rows, tmp_path) == ["only without its control"] * 2
 
 

@@ -54,3 +54,17 @@ def test_without_a_basis_it_is_not_tested(tmp_path):
 def test_the_figure_has_variants_and_lines(tmp_path):
     _, drawn = written("figure_pcc_l0", built("figure_pcc_l0", sae_rows(GOOD) + control_rows(), tmp_path), tmp_path)
     assert {"my_structured", "my_topk", "neurons", "PCA", "random", "permuted", "untrained codes"} <= set(drawn)
+
+
+def test_the_setting_is_not_chosen_on_what_it_is_scored_on(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    for row in rows:
+        if row["variant"] == "my_topk" and row["metric"] == "pcc_heldout":
+            row["value"] = 0.95
+    found = verdict_of(rows, tmp_path)
+    assert found.sentence.startswith("docs, words my_structured: cost 64 .62 at L0 64 (")
+
+
+def test_what_is_dense_is_no_candidate(tmp_path):
+    found = verdict_of(sae_rows(GOOD, costs=(16, 300)) + control_rows(), tmp_path)
+    assert found.sentence.startswith("docs, words my_structured: cost 16 .57 at L0 16 (")

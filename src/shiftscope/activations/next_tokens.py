@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from shiftscope.activations.layers import decoder_of, first_device
-from shiftscope.activations.patched import Replace, in_place
+from shiftscope.activations.patched import Replace, in_place, place_of
 from shiftscope.activations.tokens import fitting
 from shiftscope.activations.windows import NOWHERE, Windows
 from shiftscope.errors import ShiftScopeError
@@ -99,7 +99,7 @@ def _log_probabilities(
     import torch
 
     ids = torch.tensor(token.astype(np.int64), device=first_device(model))
-    with fitting(ids.numel()), torch.inference_mode(), in_place(model, layer, kept, replace):
+    with fitting(ids.numel()), torch.inference_mode(), in_place(place_of(model, layer), kept, replace):
         logits = model(input_ids=ids, use_cache=False).logits
         logits = logits[torch.from_numpy(kept).to(logits.device)].float()
         return (logits.sum(0).double() - logits.logsumexp(-1).double().sum()).cpu().numpy()

@@ -20,41 +20,108 @@ Replace = Callable[[np.ndarray], np.ndarray]
 """what takes the place of activations `[n, d]`"""
 
 
-def cross_entropy(
-    model: PreTrainedModel, layer: str, windows: Windows, replace: Replace | None, batch_tokens: int
-) -> float:
-    """Mean cross-entropy of next tokens, in nats, with other activations at a layer; None: with its own.
+class Patched:
+    """A language model on some windows, with other activations in the place of its own at one layer.
 
     Separators keep their activations, and neither they nor what follows them is predicted: no dictionary was trained on
     them, and at a window's first position many a model writes a vector on which all others depend.
     """
+
+    def __init__(self, model: PreTrainedModel, layer: str, windows: Windows, batch_tokens: int) -> None:
+        self.model, self.layer = model, layer
+        step = max(1, batch_tokens // windows.token.shape[1])
+        starts = range(0, len(windows.token), step)
+        self.batches = [Windows(*(column[start : start + step] for column in windows)) for start in starts]
+        self.place = place_of(model, layer)
+        self.states = self._final() if layer == "final_norm" else None
+
+    def cross_entropy(self, replace: Replace | None) -> float:
+        """Mean cross-entropy of next tokens, in nats, with what `replace` makes of activations; None: with its own."""
+        total, count = 0.0, 0
+        for number, batch in enumerate(self.batches):
+            ids, told = self._told(batch)
+            if self.states is None:
+                with in_place(self.place, batch.document != NOWHERE, replace):
+                    logits = self._logits(ids)[told]
+            else:
+                logits = self._unembedded(self.states[number], replace)
+            losses = _losses(logits, ids[:, 1:].to(logits.device)[told])
+            total, count = total + losses, count + int(told.sum())
+        return total / count
+
+    def _told(self, batch: Windows) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens `[batch, window]`, and which of them but the last tell of the next, bool `[batch, window - 1]`."""
+        import torch
+
+        kept = batch.document != NOWHERE
+        ids = torch.tensor(batch.token.astype(np.int64), device=first_device(self.model))
+        return ids, torch.from_numpy(kept[:, :-1] & kept[:, 1:]).to(ids.device)
+
+    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        with fitting(ids.numel()), torch.inference_mode():
+            return self.model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+
+    def _unembedded(self, states: torch.Tensor, replace: Replace | None) -> torch.Tensor:
+        import torch
+
+        with torch.inference_mode():
+            if replace:
+                states = _replaced(states, replace)
+            return self.model.get_output_embeddings()(states).float()
+
+    def _final(self) -> list[torch.Tensor] | None:
+        """What the unembedding reads of every batch, so that the blocks run but once.
+
+        None if logits are more than the unembedding of it (some models bound them): the model then runs whole each time.
+        """
+        import torch
+
+        found, decoder = [], decoder_of(self.model)
+        if self.model.get_output_embeddings() is None:
+            return None
+        for batch in self.batches:
+            ids, told = self._told(batch)
+            with fitting(ids.numel()), torch.inference_mode():
+                found.append(decoder(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][told])
+            if batch is self.batches[0]:
+                whole, here = self._logits(ids)[told], self._unembedded(found[0], None)
+                if not torch.allclose(whole, here.to(whole.device), rtol=1e-3, atol=1e-3):
+                    return None
+        return found
+
+
+def place_of(model: PreTrainedModel, layer: str) -> torch.nn.Module:
+    """The module whose output is the activation at a layer: its block, or the decoder for `final_norm`."""
+    decoder = decoder_of(model)
+    return block_of(decoder, layer, model.config.get_text_config().num_hidden_layers) or decoder
+
+
+def _losses(logits: torch.Tensor, following: torch.Tensor) -> float:
     import torch
 
-    kept, total, count = windows.document != NOWHERE, 0.0, 0
-    step = max(1, batch_tokens // windows.token.shape[1])
-    for start in range(0, len(windows.token), step):
-        rows = slice(start, start + step)
-        ids = torch.tensor(windows.token[rows].astype(np.int64), device=first_device(model))
-        with fitting(ids.numel()), torch.inference_mode(), in_place(model, layer, kept[rows], replace):
-            logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-        told = torch.from_numpy(kept[rows][:, :-1] & kept[rows][:, 1:]).to(logits.device)
-        losses = torch.nn.functional.cross_entropy(logits[told], ids[:, 1:].to(logits.device)[told], reduction="sum")
-        total, count = total + float(losses), count + int(told.sum())
-    return total / count
+    return float(torch.nn.functional.cross_entropy(logits, following, reduction="sum"))
+
+
+def _replaced(states: torch.Tensor, replace: Replace) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(replace(states.float().cpu().numpy())).to(states)
 
 
 @contextmanager
-def in_place(model: PreTrainedModel, layer: str, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
-    """Other activations at a layer while the model runs: what `replace` makes of them where `kept` is true.
+def in_place(place: torch.nn.Module, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
+    """Other activations while the model runs: what `replace` makes of them where `kept` is true; None changes nothing.
 
     A hook on the layer's block, or on the decoder, whose output comes after the final norm. `kept` is bool
-    `[windows, tokens]`, of the very tokens that the model reads meanwhile; None for `replace` changes nothing.
+    `[windows, tokens]`, of the very tokens that the model reads meanwhile.
     """
     import torch
 
     def other(states: torch.Tensor) -> torch.Tensor:
         found, where = states.clone(), torch.from_numpy(kept).to(states.device)
-        found[where] = torch.from_numpy(replace(states[where].float().cpu().numpy())).to(states)
+        found[where] = _replaced(states[where], replace)
         return found
 
     def hook(module: Any, inputs: Any, output: Any) -> Any:
@@ -65,8 +132,6 @@ def in_place(model: PreTrainedModel, layer: str, kept: np.ndarray, replace: Repl
             return output
         return other(output)
 
-    decoder = decoder_of(model)
-    place = block_of(decoder, layer, model.config.get_text_config().num_hidden_layers) or decoder
     handle = place.register_forward_hook(hook) if replace else None
     try:
         yield

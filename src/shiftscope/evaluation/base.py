@@ -12,7 +12,8 @@ from shiftscope import kinds
 from shiftscope.files import canonical_json
 from shiftscope.models import BlockFacts, Model, read_facts, read_models
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.variants.base import Variant
+from shiftscope.variants.base import Variant, decode
+from shiftscope.vocabulary import PATH
 
 if TYPE_CHECKING:
     from shiftscope.activations.store import Store
@@ -114,6 +115,35 @@ def described(one: Trained, model: Model) -> Row:
         "data_seed": model.data_seed,
         "seed": model.seed,
     }
+
+
+def step_of(one: Trained, model: Model) -> Row:
+    """What a row says of when in training its model stands: `step` of one on the way, `control` of one before it."""
+    step = int(model.facts["step"])
+    if step == 0:
+        return {"control": "untrained_sae"}
+    return {"step": step} if step < one.settings[model.setting]["steps"] else {}
+
+
+class Reading(NamedTuple):
+    """Codes of an autoencoder of activations that are scored: all, or those of one of the paths whose sum they are."""
+
+    described: Row
+    """what its rows share: a path is a variant of its own, called `structured (sparse path)`"""
+    codes: np.ndarray
+    """`[n, F]`"""
+    outputs: np.ndarray
+    """`[n, d]`, what these codes alone make of the activations"""
+
+
+def readings(one: Trained, model: Model, inputs: np.ndarray) -> Iterator[Reading]:
+    """All codes of activations `[n, d]`, and, where they are a sum of paths, those of each path alone."""
+    paths = one.variant.paths(model.arrays, inputs)
+    codes = sum(paths.values()) if paths else one.variant.encode(model.arrays, inputs)
+    about = described(one, model)
+    yield Reading(about, codes, decode(model.arrays, codes))
+    for name, found in paths.items():
+        yield Reading(about | {"variant": f"{about['variant']} ({name}{PATH}"}, found, decode(model.arrays, found))
 
 
 def random_directions(n_codes: int, seed: int, data_seed: int, width: int) -> np.ndarray:

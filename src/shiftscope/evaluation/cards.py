@@ -19,7 +19,7 @@ from shiftscope.activations.next_tokens import NextTokens, next_tokens
 from shiftscope.activations.store import Store
 from shiftscope.activations.windows import Windows, WindowsFacts, read_held_out
 from shiftscope.errors import ShiftScopeError
-from shiftscope.evaluation.base import Trained
+from shiftscope.evaluation.base import Trained, step_of
 from shiftscope.evaluation.card_file import (
     Card,
     Cards,
@@ -32,7 +32,7 @@ from shiftscope.evaluation.card_file import (
     VariantCards,
 )
 from shiftscope.evaluation.latent_activity import Activity, stream
-from shiftscope.evaluation.pcc import distinct_words, step_of
+from shiftscope.evaluation.pcc import distinct_words
 from shiftscope.files import read_json
 from shiftscope.metrics import pcc
 from shiftscope.models import Model

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.evaluation.base import Row, Trained, described
-from shiftscope.evaluation.pcc import step_of
+from shiftscope.evaluation.base import Row, Trained, described, readings, step_of
 from shiftscope.metrics import dictionary
 from shiftscope.metrics.dictionary import Reconstruction
-from shiftscope.variants.base import decode
 
 PATHS = {
     dictionary.ACTIVE_SPARSE: "l0_sparse", dictionary.SPARSE_SHARE: "sparse_share", dictionary.COLLAPSED: "collapsed",
@@ -23,21 +21,23 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
     """Error, L0 and dead latents of every model of every variant, on batches of held-out activations `[n, d]`.
 
     As in `shiftscope.evaluation.pcc.sae_rows`, models on the way have their `step`, and those before it are a control.
-    Of an autoencoder of two paths also what its training knows of each.
+    Of an autoencoder of two paths also those of each path alone, and what its training knows of them.
 
     Raises:
         ShiftScopeError: there is no batch.
     """
-    models = [(one, model, Reconstruction()) for one in trained for model in one.models]
-    empty = True
+    models = [(one, model) for one in trained for model in one.models]
+    counts: dict[tuple[int, int], tuple[Row, Reconstruction]] = {}
     for batch in batches:
-        empty = False
-        for one, model, counted in models:
-            codes = one.variant.encode(model.arrays, batch)
-            counted.add(batch, codes, decode(model.arrays, codes))
-    if empty:
+        for number, (one, model) in enumerate(models):
+            for path, reading in enumerate(readings(one, model, batch)):
+                about = reading.described | step_of(one, model)
+                counts.setdefault((number, path), (about, Reconstruction()))[1].add(
+                    batch, reading.codes, reading.outputs
+                )
+    if not counts:
         raise ShiftScopeError("there are no held-out tokens to measure on: set `held_out` of the activations above 0")
-    for one, model, counted in models:
+    for row, counted in counts.values():
         values = {
             dictionary.FVU: counted.fvu,
             dictionary.MSE: counted.mse,
@@ -45,8 +45,11 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
             dictionary.DEAD_LATENTS: float(counted.dead.sum()),
             dictionary.DEAD_SHARE: float(counted.dead.mean()),
         }
-        row = described(one, model) | step_of(one, model)
         yield from (row | {"split": "test", "metric": metric.name, "value": value} for metric, value in values.items())
-        for metric, fact in PATHS.items():
-            if model.facts.get(fact) is not None:
-                yield row | {"split": "train", "metric": metric.name, "value": model.facts[fact]}
+    for one, model in models:
+        row = described(one, model) | step_of(one, model) | {"split": "train"}
+        yield from (
+            row | {"metric": metric.name, "value": model.facts[fact]}
+            for metric, fact in PATHS.items()
+            if model.facts.get(fact) is not None
+        )

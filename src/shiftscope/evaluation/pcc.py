@@ -14,14 +14,21 @@ from typing import NamedTuple
 import numpy as np
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, common, described, random_directions
+from shiftscope.evaluation.base import (
+    RANDOM_DICTIONARIES,
+    Reading,
+    Row,
+    Trained,
+    common,
+    random_directions,
+    readings,
+    step_of,
+)
 from shiftscope.metrics import dictionary, pcc
 from shiftscope.metrics.dictionary import Reconstruction
-from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
-from shiftscope.variants.base import decode
 
-PERMUTATIONS = 2
+PERMUTATIONS = 10
 """draws of permuted labels behind each chance level, of which every concept has its own"""
 HEADLINE = ((pcc.PCC, pcc.PCC_COVERAGE, "train"), (pcc.PCC_HELDOUT, pcc.PCC_HELDOUT_COVERAGE, "test"))
 """of in sample and held out: the score of a concept, its coverage, and the split of their rows"""
@@ -109,6 +116,7 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
     yield from _headline(words.concepts, found)
     if not every_reading:
         return
+    yield {"metric": pcc.PCC_CHOOSING.name, "split": "train", "value": float(pcc.choosing(found).mean())}
     known = pcc.correlations(features, words.concepts, pcc.labels(words.concepts))
     per_concept = {
         pcc.PCC_TRUTH: pcc.held_out(known),
@@ -176,24 +184,17 @@ def sae_rows(words: Words, one: Trained, alone: bool = False) -> Iterator[Row]:
         at = step_of(one, model)
         if at and alone:
             continue
-        features = one.variant.encode(model.arrays, words.embeddings)
-        rows = [*feature_rows(words, features, every_reading="step" not in at), *_error_rows(words, features, model)]
-        if not (at or alone):
-            rows += permuted_rows(words, features)
-        yield from (described(one, model) | at | row for row in rows)
+        for reading in readings(one, model, words.embeddings):
+            rows = [*feature_rows(words, reading.codes, every_reading="step" not in at)]
+            rows += _error_rows(words, reading)
+            if not (at or alone):
+                rows += permuted_rows(words, reading.codes)
+            yield from (reading.described | at | row for row in rows)
 
 
-def step_of(one: Trained, model: Model) -> Row:
-    """What a row says of when in training its model stands: `step` of one on the way, `control` of one before it."""
-    step = int(model.facts["step"])
-    if step == 0:
-        return {"control": "untrained_sae"}
-    return {"step": step} if step < one.settings[model.setting]["steps"] else {}
-
-
-def _error_rows(words: Words, features: np.ndarray, model: Model) -> Iterator[Row]:
+def _error_rows(words: Words, reading: Reading) -> Iterator[Row]:
     counted = Reconstruction()
-    counted.add(words.embeddings, features, decode(model.arrays, features))
+    counted.add(words.embeddings, reading.codes, reading.outputs)
     yield {"metric": dictionary.MSE_WORDS.name, "split": "test", "value": counted.mse}
     yield {"metric": dictionary.FVU_WORDS.name, "split": "test", "value": counted.fvu}
     yield {"metric": dictionary.ACTIVE_LATENTS_WORDS.name, "split": "test", "value": counted.l0}

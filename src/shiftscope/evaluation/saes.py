@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shiftscope.activations.patched import cross_entropy
+from shiftscope.activations.patched import Patched
 from shiftscope.activations.store import Chunk, Store
 from shiftscope.activations.windows import NOWHERE, Windows
-from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, common, described, random_directions
+from shiftscope.evaluation.base import (
+    RANDOM_DICTIONARIES,
+    Row,
+    Trained,
+    common,
+    described,
+    random_directions,
+    readings,
+    step_of,
+)
 from shiftscope.evaluation.dictionary import token_rows
-from shiftscope.evaluation.pcc import evaluate_words, step_of
+from shiftscope.evaluation.pcc import evaluate_words
 from shiftscope.files import read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.metrics import correlation, dictionary
@@ -74,16 +83,18 @@ def evaluate(
 def ce_rows(
     store: Store, trained: list[Trained], lm: PreTrainedModel, windows: Windows, batch_tokens: int
 ) -> Iterator[Row]:
-    """What the language model keeps of its cross-entropy when reconstructions take the place of activations."""
+    """What the language model keeps of its cross-entropy when reconstructions take the place of activations.
+
+    Of the setting of each variant that tables show, and of its untrained models of the first seed: each is a pass.
+    """
     layer = store.facts["layer"]
     some = Windows(*(column[: max(1, CE_TOKENS // windows.token.shape[1])] for column in windows))
     mean = first_rows(store, "train", SAMPLE).activations.mean(0)
-    clean = cross_entropy(lm, layer, some, None, batch_tokens)
+    patched = Patched(lm, layer, some, batch_tokens)
+    clean = patched.cross_entropy(None)
     without = {
-        dictionary.CE_RECOVERED: cross_entropy(lm, layer, some, np.zeros_like, batch_tokens),
-        dictionary.CE_RECOVERED_MEAN: cross_entropy(
-            lm, layer, some, lambda states: np.broadcast_to(mean, states.shape).copy(), batch_tokens
-        ),
+        dictionary.CE_RECOVERED: patched.cross_entropy(np.zeros_like),
+        dictionary.CE_RECOVERED_MEAN: patched.cross_entropy(lambda states: np.broadcast_to(mean, states.shape).copy()),
     }
     logger.info("cross-entropy %.3f nats on %d tokens; with nothing in the place of activations %.3f, with their mean %.3f",
                 clean, (some.document != NOWHERE).sum(), *without.values())  # fmt: skip
@@ -95,15 +106,15 @@ def ce_rows(
         )  # fmt: skip
     if not worth:
         return
-    for one, model in ((each, model) for each in trained for model in each.models):
+    for one, model in ((each, model) for each in trained for model in each.models if model.setting == each.chosen):
         at = step_of(one, model)
-        if "step" in at:
+        if "step" in at or (at and model.seed != one.models[0].seed):
             continue
 
         def reconstructed(states: np.ndarray, one: Trained = one, arrays: dict = model.arrays) -> np.ndarray:
             return decode(arrays, one.variant.encode(arrays, states))
 
-        value = cross_entropy(lm, layer, some, reconstructed, batch_tokens)
+        value = patched.cross_entropy(reconstructed)
         for metric, ablated in worth.items():
             kept = dictionary.ce_recovered(clean, value, ablated)
             yield described(one, model) | at | {"metric": metric.name, "value": kept}
@@ -127,7 +138,10 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
         return {"metric": dictionary.MCC_DOCUMENTS.name, "value": correlation.mcc(codes, truth)}
 
     for one, model in ((each, model) for each in trained for model in each.models):
-        yield described(one, model) | step_of(one, model) | row(one.variant.encode(model.arrays, test.activations))
+        if "step" in step_of(one, model):
+            continue
+        for reading in readings(one, model, test.activations):
+            yield reading.described | step_of(one, model) | row(reading.codes)
     ceiling = correlation.readability(train.activations, known, test.activations, truth)
     yield {"metric": dictionary.MCC_DOCUMENTS.name, "value": ceiling, "control": "ceiling", "codes": 0}
     yield row(test.activations) | {"control": "neurons", "codes": 0}

@@ -12,8 +12,9 @@ from shiftscope.metrics.base import Metric
 
 PCC_AT_L0 = Metric(
     "pcc_heldout_at_l0", "PCC, held out, at equal L0",
-    "`pcc_heldout` of a variant at the number of active latents that its rivals have too, between its settings; made "
-    "of the rows of all settings by the tables that show it.",
+    "`pcc_heldout` of a variant at the number of latents active on the words that its rivals have too, between its "
+    "settings; made of the rows of all settings by the tables that show it. What has more than half of its latents "
+    "active is not compared.",
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 PCC_AT_FVU = Metric(
@@ -21,7 +22,9 @@ PCC_AT_FVU = Metric(
     "seed", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
 FVU_AT_L0 = Metric(
-    "fvu_at_l0", "FVU, at equal L0", "`fvu` of a variant at the number of active latents that its rivals have too.",
+    "fvu_at_l0", "FVU, at equal L0",
+    "`fvu` of a variant at the number of active latents that its rivals have too; of one with a dense path beside the "
+    "sparse one, those of the sparse path with the error of both.",
     "seed", higher_is_better=False, limits=(0, math.inf),
 )  # fmt: skip
 

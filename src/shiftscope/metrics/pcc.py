@@ -31,6 +31,12 @@ PCC_HELDOUT = Metric(
     "As `pcc`, but probe, feature and sign are chosen on one half of the concept's words and scored on the other.",
     "seed × concept", higher_is_better=True, limits=(-1, 1),
 )  # fmt: skip
+PCC_CHOOSING = Metric(
+    "pcc_choosing", "PCC, choosing half",
+    "Mean over concepts of `pcc` on the half of the words that `pcc_heldout` chooses on: by it a setting can be chosen "
+    "before it is scored on the other half.",
+    "seed", higher_is_better=True, limits=(0, 1),
+)  # fmt: skip
 PCC_COVERAGE = Metric(
     "pcc_coverage", "coverage@0.5", "Share of the concepts whose `pcc` is above .5.",
     "seed", higher_is_better=True, limits=(0, 1),
@@ -226,6 +232,11 @@ def in_sample(found: Correlations, reading: Reading = READINGS[0]) -> np.ndarray
     """PCC of every concept `[concepts]` as paper B computes it: matched and read on the same words (App. H.2)."""
     values = _of(found.whole, match(found.whole, reading))
     return values if reading.signed else np.abs(values)
+
+
+def choosing(found: Correlations) -> np.ndarray:
+    """The absolute correlation `[concepts]` on the first half with the feature that the first half chose."""
+    return np.abs(_of(found.first, match(found.first)))
 
 
 def held_out(found: Correlations, reading: Reading = READINGS[0]) -> np.ndarray:

@@ -23,7 +23,7 @@ from shiftscope.tables.saes import (
     ranked,
     with_equal_cost,
 )
-from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, of_metric
+from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,18 +64,17 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     fixed-k ones', by more than 2 %: of the paper's recipe on the words, at the first setting of each, trained as long as there; of ours on held-out
     tokens, at equally many active latents.
 
-    Control: the untrained autoencoder, if the structured one leaves as large an error after training.
+    Control: the untrained autoencoder, if it leaves as large an error as the structured one after training; at equally
+    many active latents, if none of its own has so few, the best untrained autoencoder that has.
     """
     last = table[table["step"] == table.groupby([*PLACE, "variant"])["step"].transform("max")]
     return ranked(last, {"paper": MSE_WORDS, "ours": FVU_AT_L0}, lambda found, _: _found(found, table), SAID_BY)
 
 
 def _found(found: list[Ranking], table: pd.DataFrame) -> Found:
-    untrained = of_metric(table[table["step"] == 0], MSE_WORDS).set_index(["dataset", "variant"])["mean"]
-    trained = of_metric(table[table["step"] > 0], MSE_WORDS).sort_values("step").groupby(["dataset", "variant"])["mean"]
-    ends = trained.last()
-    keys = [(one.place, one.first["variant"].iloc[0]) for one in found]
-    pairs = [(ends.get(key), untrained.get(key)) for key in keys]
+    first = [one.first.iloc[0] for one in found]
+    untrained = table[(table["step"] == 0) & (table["metric"] == first[0]["metric"]) & table["mean"].notna()]
+    pairs = [(row["mean"], _untrained(untrained[untrained["dataset"] == row["dataset"]], row)) for row in first]
     return Found(
         all(_lowest(one.values) for one in found),
         {"untrained_sae": _no_better(pairs)},
@@ -83,6 +82,13 @@ def _found(found: list[Ranking], table: pd.DataFrame) -> Found:
             f"{one.place} {', '.join(f'{name} {value:.3g}' for name, value in one.values.items())}" for one in found
         ),
     )
+
+
+def _untrained(rows: pd.DataFrame, row: pd.Series) -> float | None:
+    own = rows[rows["variant"] == row["variant"]]["mean"]
+    if len(own):
+        return float(own.iloc[0])
+    return float(rows["mean"].min()) if len(rows) else None
 
 
 def _lowest(values: dict[str, float]) -> bool:

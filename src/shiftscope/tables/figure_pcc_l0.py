@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shiftscope.metrics.dictionary import ACTIVE_LATENTS, FVU
-from shiftscope.metrics.pcc import LATENT_F1, PCC, PCC_HELDOUT, PCC_OTHERS
+from shiftscope.metrics.pcc import LATENT_F1, PCC, PCC_CHOOSING, PCC_HELDOUT, PCC_OTHERS
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.saes import PLACE, best_control, curves, each_setting, legend, on_words, panels
+from shiftscope.tables.saes import PLACE, SPARSE, best_control, curves, each_setting, legend, on_words, panels
 from shiftscope.tables.tidy import assemble
 from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
 
@@ -24,7 +24,7 @@ TITLE = "PCC against sparsity, with its controls"
 CLAIM = "A trained sparse autoencoder has features closer to concepts than any basis that no training made."
 SAID_BY = THIS_PROJECT
 PARTS = "saes"
-METRICS = (PCC_HELDOUT, PCC, LATENT_F1, PCC_OTHERS, ACTIVE_LATENTS, FVU)
+METRICS = (PCC_HELDOUT, PCC, PCC_CHOOSING, LATENT_F1, PCC_OTHERS, ACTIVE_LATENTS, FVU)
 PUBLISHED: dict = {}
 SOURCE = "no numbers: paper B shows one setting of each autoencoder and says nothing of its sparsity."
 EMPTY = "No autoencoder of activations was measured on words whose concepts are known."
@@ -33,8 +33,6 @@ CAPTION = (
     "Bars: 95 % interval of the mean over seeds; hollow: the same autoencoder untrained, over its own active latents. "
     "Horizontal lines: what needs no dictionary."
 )
-SPARSE = 0.5
-"""largest share of active latents with which an autoencoder is called sparse"""
 LINES = {"neurons": "-", "pca": "--", "random_dictionary": ":", "permuted_labels": "-."}
 """Controls that are drawn as lines, with their style."""
 CONTROLS_OF_SAES = (*LINES, "untrained_sae")
@@ -43,7 +41,7 @@ CONTROLS_OF_SAES = (*LINES, "untrained_sae")
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of all settings, with the columns `grid`, the variant's name, and `active`, its active latents.
 
-    `active_untrained` are those of the same autoencoder untrained.
+    `active_untrained` are those of the same autoencoder untrained, and `choosing` is the score by which it is chosen.
     """
     rows = each_setting(on_words(metrics))
     grids = dict(zip(rows["variant"], rows["grid"], strict=True))
@@ -51,12 +49,15 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     keys = [*PLACE, "codes", "variant"]
     active = of_metric(table, ACTIVE_LATENTS)[[*keys, "mean", "untrained_sae"]]
     active = active.rename(columns={"mean": "active", "untrained_sae": "active_untrained"})
-    return table.assign(grid=table["variant"].map(grids).astype("string")).merge(active, "left", keys)
+    choosing = of_metric(table, PCC_CHOOSING)[[*keys, "mean"]].rename(columns={"mean": "choosing"})
+    table = table.assign(grid=table["variant"].map(grids).astype("string"))
+    return table.merge(active, "left", keys).merge(choosing, "left", keys)
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
-    """Holds where, in every place, the best setting of an autoencoder, of those with at most half of its latents active,
-    has a held-out PCC more than .02 above that of neurons, principal directions and random directions.
+    """Holds where, in every place, one setting of one autoencoder, of those with at most half of its latents active, has a
+    held-out PCC more than .02 above that of neurons, principal directions and random directions: the one that is best on
+    the half of the words that chooses.
 
     Controls: permuted labels and the same autoencoder untrained, if one scores as high.
     """
@@ -64,7 +65,8 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     for lm in dict.fromkeys(table["lm"]):
         rows = of_metric(table[table["lm"] == lm], PCC_HELDOUT)
         rows = rows[rows["active"] <= rows["codes"] * SPARSE]
-        best = [here.loc[here["mean"].idxmax()] for _, here in rows.groupby("dataset", sort=False)]
+        rows = rows[rows["choosing"].notna()]
+        best = [here.loc[here["choosing"].idxmax()] for _, here in rows.groupby("dataset", sort=False)]
         found = _found(best) if best else None
         said = [f"{found.text}.", *missing_controls(found)] if found else ["No held-out PCC was measured."]
         verdicts.append(Verdict("ours", lm, status(found, False, False), " ".join(said)))

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.base import Metric
-from shiftscope.metrics.dictionary import ACTIVE_LATENTS, COLLAPSED, FVU
+from shiftscope.metrics.dictionary import ACTIVE_LATENTS, ACTIVE_LATENTS_WORDS, ACTIVE_SPARSE, COLLAPSED, FVU
 from shiftscope.metrics.matched import FVU_AT_L0, PCC_AT_FVU, PCC_AT_L0, common_level, interpolated
 from shiftscope.metrics.pcc import PCC_HELDOUT
 from shiftscope.tables.numbers import number, series, spoken
@@ -39,8 +39,17 @@ SYSTEMS = ("structured", "p_annealing", "topk", "batch_topk")
 PLACE = ["lm", "layer", "dataset"]
 PROCEDURE = {"steps": 20_000, "batch_size": 10_000}
 """of paper B (App. H.3), by which it is told whether its claims were tested"""
-MATCHED = ((PCC_AT_L0, PCC_HELDOUT, ACTIVE_LATENTS), (PCC_AT_FVU, PCC_HELDOUT, FVU), (FVU_AT_L0, FVU, ACTIVE_LATENTS))
-"""what is shown at an equal cost: its metric, the score and the cost"""
+NOT_AS_LONG = "Not with the source's 20 000 steps of 10 000 activations."
+MATCHED = (
+    (PCC_AT_L0, PCC_HELDOUT, (ACTIVE_LATENTS_WORDS,)),
+    (PCC_AT_FVU, PCC_HELDOUT, (FVU,)),
+    (FVU_AT_L0, FVU, (ACTIVE_SPARSE, ACTIVE_LATENTS)),
+)
+"""what is shown at an equal cost: its metric, the score, and the cost, the first of these that a model has"""
+SPARSE = 0.5
+"""largest share of active latents with which an autoencoder is called sparse"""
+OF_MODELS = ("permuted_labels", "untrained_sae", "untrained_lm")
+"""controls that are autoencoders, with costs of their own; of permuted labels, those of the model itself"""
 
 
 def on_words(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -99,32 +108,60 @@ def by_step(metrics: pd.DataFrame, wanted: Sequence[Metric]) -> pd.DataFrame:
 def at_equal_cost(metrics: pd.DataFrame) -> pd.DataFrame:
     """Rows of every variant and seed between its settings, at the cost that most variants of a place have in common.
 
-    With the column `level`, the cost. A variant whose settings do not reach it has no row: nothing is extrapolated.
+    With the column `level`, the cost. A variant whose settings do not reach it has no row: nothing is extrapolated. Its
+    controls are taken at the same cost; where its own do not reach it (an untrained rectified autoencoder is dense),
+    those of the other variants stand for it, in rows without a variant, as do those that are no autoencoders.
     """
     import pandas as pd
 
-    final = metrics[(metrics["control"] == "") & metrics["step"].isna() & (metrics["variant"] != "")]
-    names = {metric.name for _, score, cost in MATCHED for metric in (score, cost)}
+    final = metrics[metrics["control"].isin(["", *OF_MODELS]) & metrics["step"].isna() & (metrics["variant"] != "")]
+    names = {metric.name for _, score, costs in MATCHED for metric in (score, *costs)}
     model = [*PLACE, "codes", "variant", "kind", "data_seed", "seed"]
-    values = final[final["metric"].isin(names)].groupby([*model, "params", "metric"])["value"].mean().unstack("metric")
-    rows = []
-    for _, here in values.groupby(PLACE):
-        for wanted, score, cost in MATCHED:
-            if {score.name, cost.name} <= set(here):
-                rows += _matched(here[[score.name, cost.name]].dropna(), model, wanted)
-    return pd.DataFrame(rows, columns=[*model, "metric", "level", "value"])
+    values = final[final["metric"].isin(names)].groupby([*model, "params", "control", "metric"])["value"].mean()
+    rows: list[dict] = []
+    for place, here in values.unstack("metric").groupby(PLACE):
+        for wanted, score, costs in MATCHED:
+            known = [cost.name for cost in costs if cost.name in here]
+            if score.name not in here or not known:
+                continue
+            found = pd.DataFrame({"score": here[score.name], "cost": here[known].bfill(axis=1).iloc[:, 0]})
+            rows += _matched(_with_costs(found, sparse=FVU not in costs), model, wanted)
+            if any(row["metric"] == wanted.name for row in rows):
+                rows += _of_no_model(metrics, place, wanted, score)
+    return pd.DataFrame(rows, columns=[*model, "control", "metric", "level", "value"])
+
+
+def _with_costs(found: pd.DataFrame, sparse: bool) -> pd.DataFrame:
+    """Scores and costs of all models and controls; permuted labels cost what their model does. `sparse`: only these."""
+    own = found["cost"].xs("", level="control")
+    permuted = found.index.get_level_values("control") == "permuted_labels"
+    costs = found["cost"].where(~permuted, own.reindex(found.index.droplevel("control")).to_numpy())
+    kept = costs <= SPARSE * found.index.get_level_values("codes") if sparse else costs.notna()
+    return found.assign(cost=costs)[kept].dropna()
 
 
 def _matched(values: pd.DataFrame, model: list[str], wanted: Metric) -> Iterator[dict]:
-    """Rows of one place of a frame by `model` and setting, whose columns are score and cost."""
-    score, cost = values.columns
-    spans = values.groupby(model)[cost].agg(["min", "max"]).groupby(["codes", "variant"])
+    """Rows of one place of a frame of score and cost by `model`, setting and control."""
+    own = values.xs("", level="control")["cost"]
+    spans = own.groupby(model).agg(["min", "max"]).groupby(["codes", "variant"])
     # of a variant what all its seeds reach
     level = common_level(list(zip(spans["min"].max(), spans["max"].min(), strict=True)))
-    for key, settings in values.groupby(model) if level else ():
-        value = interpolated(list(settings[cost]), list(settings[score]), level)
+    for key, settings in values.groupby([*model, "control"]) if level else ():
+        value = interpolated(list(settings["cost"]), list(settings["score"]), level)
         if value is not None:
-            yield dict(zip(model, key, strict=True)) | {"metric": wanted.name, "level": level, "value": value}
+            row = dict(zip([*model, "control"], key, strict=True)) | {"metric": wanted.name, "level": level}
+            yield row | {"value": value}
+            if row["control"]:
+                yield row | {"value": value, "variant": "", "kind": ""}
+
+
+def _of_no_model(metrics: pd.DataFrame, place: Sequence[str], wanted: Metric, score: Metric) -> Iterator[dict]:
+    """The score of what is no autoencoder and has no cost, as a control at any."""
+    here = (metrics[PLACE] == list(place)).all(axis=1) & (metrics["variant"] == "") & (metrics["control"] != "")
+    keys = [*PLACE, "codes", "variant", "kind", "control", "seed"]
+    values = metrics[here & (metrics["metric"] == score.name) & (metrics["split"] == "test")]
+    for key, value in values.groupby(keys, dropna=False)["value"].mean().items():
+        yield dict(zip(keys, key, strict=True)) | {"metric": wanted.name, "value": value}
 
 
 def with_equal_cost(metrics: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple, float]]:
@@ -132,8 +169,9 @@ def with_equal_cost(metrics: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple, fl
     import pandas as pd
 
     found = at_equal_cost(metrics)
-    levels = {tuple(row[:-1]): row[-1] for row in found[[*PLACE, "metric", "level"]].itertuples(index=False)}
-    same = {"params": "{}", "selected": True, "split": "test", "control": ""}
+    of_models = found[found["level"].notna()]
+    levels = {tuple(row[:-1]): row[-1] for row in of_models[[*PLACE, "metric", "level"]].itertuples(index=False)}
+    same = {"params": "{}", "selected": True, "split": "test"}
     added = found.drop(columns="level").assign(eval_dataset=found["dataset"], **same)
     types = {name: metrics[name].dtype for name in added}
     return pd.concat([metrics, added.astype(types)], ignore_index=True), levels
@@ -206,7 +244,7 @@ def ranked(
             of_source = said_by != THIS_PROJECT and recipe == "paper"
             found_it = status(decided, bool(dead), of_source)
             if of_source and not here["by_source"].all():
-                said.insert(0, "Not with the source's 20 000 steps of 10 000 activations.")
+                said.insert(0, NOT_AS_LONG)
                 found_it = NOT_TESTED
             verdicts.append(Verdict(recipe, lm, found_it, " ".join(said)))
     return verdicts

@@ -40,7 +40,6 @@ from shiftscope.tables.saes import (
     falling,
     on_words,
     ranked,
-    rankings,
     told_values,
     with_equal_cost,
 )
@@ -143,9 +142,9 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where each system's mean PCC is more than .02 above the next one's: of the paper's recipe as it has it,
     at the first setting of each, trained as long as there; of ours held out, at equally many active latents.
 
-    Controls, if one scores as high as the structured autoencoder at its first setting, in sample or held out
-    likewise: permuted labels, the untrained language model, the untrained autoencoder, random directions, neurons and
-    principal directions.
+    Where a path is sparse and another is not, the sparse one is ranked at equal L0. Controls, if one scores as high as the
+    structured autoencoder, those that have active latents at equally many: permuted labels, the untrained language model,
+    the untrained autoencoder, random directions, neurons and principal directions.
     """
     whole = table[table["concept"] == ""]
     return ranked(whole, {"paper": PCC, "ours": PCC_AT_L0}, _found, SAID_BY)
@@ -154,26 +153,24 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 def _found(found: list[Ranking], here: pd.DataFrame) -> Found:
     import pandas as pd
 
-    in_sample = bool((found[0].first["metric"] == PCC.name).all())
-    beside = pd.concat([one.first for one in (found if in_sample else rankings(here, PCC_HELDOUT))])
+    first = pd.concat([one.first for one in found])
     return Found(
         all(falling(one.values) for one in found),
-        {control: anywhere(beside, control) for control in CONTROLS_OF_SAES},
+        {control: anywhere(first, control) for control in CONTROLS_OF_SAES},
         "; ".join(
-            f"{one.place} {told_values(one.values)}{_at(one)}{_beside(row)}"
-            for one, row in zip(found, beside.to_dict("records"), strict=True)
+            f"{one.place} {told_values(one.values)}{_at(row)}{_beside(row)}"
+            for one, row in zip(found, first.to_dict("records"), strict=True)
         ),
     )
 
 
-def _at(one: Ranking) -> str:
-    level = one.first["level"].iloc[0]
-    return f" at L0 {level:.3g}" if level == level else ""
+def _at(row: dict) -> str:
+    return f" at L0 {row['level']:.3g}" if row["level"] == row["level"] else ""
 
 
 def _beside(row: dict) -> str:
     best = best_control(row, CONTROLS_OF_SAES)
-    return f" (structured at its first setting {spoken(row['mean'])}, {best[0]} {spoken(best[1])})" if best else ""
+    return f" ({row['variant']} {spoken(row['mean'])}, {best[0]} {spoken(best[1])})" if best else ""
 
 
 def finding(table: pd.DataFrame) -> str:

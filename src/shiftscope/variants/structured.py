@@ -99,7 +99,7 @@ class Structured(PAnnealing):
         alone, both = measured["reconstruction_structured"], measured["reconstruction"]
         share = (alone - both) / max(1 - both, 1e-9)
         collapsed = measured["l0_sparse"] < FEWEST_CODES or share < LEAST_SHARE
-        if collapsed:
+        if collapsed and step == self.steps:
             logger.warning(
                 "the sparse path has collapsed at step %d with gamma %g: %.2f codes, %.1f %% of what both paths explain; lower "
                 "gamma or coefficient", step, self.gamma, measured["l0_sparse"], 100 * share,
