@@ -81,6 +81,7 @@ def test_scores_are_those_of_the_table_and_the_nearest_concept_is_told(made):
         assert card.matched[0].pcc_heldout == pytest.approx(score, rel=1e-3)
         assert card.matched[0].correlation == pytest.approx(score, rel=1e-3)
         assert card.nearest.concept == concept and card.nearest.dataset == "words"
+        assert card.nearest.words == card.matched[0].words == 30
 
 
 def test_a_latent_that_falls_with_its_concept_has_a_correlation_below_zero(tmp_path):

@@ -19,6 +19,8 @@ class OnConcept(Strict):
     concept: str
     correlation: float
     """signed: above 0 it is larger for words after than before"""
+    words: int
+    """over how many; of few, any latent may correlate strongly"""
 
 
 class MatchedTo(OnConcept):

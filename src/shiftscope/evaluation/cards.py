@@ -150,23 +150,24 @@ def matched_latents(one: Trained, model: Model, probed: list[Probed]) -> Describ
         tables.append(found.second)
         scores = pcc.held_out(found)
         for row, latent in enumerate(pcc.match(found.first).tolist()):
-            name = words.concepts[row].name
+            concept = words.concepts[row]
             if latent < 0:
-                unmatched.append(f"{words.dataset}: {name}")
+                unmatched.append(f"{words.dataset}: {concept.name}")
                 continue
-            on = _on(words.dataset, name, found.second[row, latent])
+            on = _on(words.dataset, concept, found.second[row, latent])
             matched.setdefault(latent, []).append(MatchedTo(**on.model_dump(), pcc_heldout=_digits(scores[row])))
-    names = [(words.dataset, concept.name) for words in probed for concept in words.concepts]
+    concepts = [(words.dataset, concept) for words in probed for concept in words.concepts]
     table = np.concatenate(tables)
     nearest = {}
     for latent in matched:
         row = int(np.abs(table[:, latent]).argmax())
-        nearest[latent] = _on(*names[row], table[row, latent])
+        nearest[latent] = _on(*concepts[row], table[row, latent])
     return Described(one, model, dict(sorted(matched.items())), nearest, unmatched)
 
 
-def _on(dataset: str, concept: str, correlation: float) -> OnConcept:
-    return OnConcept(dataset=dataset, concept=concept, correlation=_digits(correlation))
+def _on(dataset: str, concept: pcc.ConceptWords, correlation: float) -> OnConcept:
+    words = int(concept.second.sum())
+    return OnConcept(dataset=dataset, concept=concept.name, correlation=_digits(correlation), words=words)
 
 
 def watch(store: Store, described: list[Described]) -> tuple[list[dict[int, Activity]], dict[str, int]]:
