@@ -16,6 +16,7 @@ from shiftscope.evaluation.cards import TOKENS_SHOWN, describe, finished
 from shiftscope.evaluation.pcc import feature_rows, words_of
 from shiftscope.files import read_json, write_json
 from shiftscope.report.latents import render_latents
+from shiftscope.variants.structured import Structured
 
 MODEL, TOKENIZER = make_model("llama"), make_tokenizer()
 
@@ -105,6 +106,15 @@ def test_next_tokens_are_those_of_the_unembedding_and_none_that_the_tokenizer_la
     )
     assert all(one.change < 0 for one in card.lowered)
     assert all(one.token.strip() == TOKENIZER.convert_ids_to_tokens(one.id) for one in card.raised if one.id > 2)
+
+
+def test_of_an_autoencoder_of_two_paths_the_codes_are_those_of_the_sparse_one(made, tmp_path):
+    one = make_autoencoder(steps=(5,))
+    dense = {"structured_encoder": np.ones((6, 32), np.float32), "structured_encoder_bias": np.ones(6, np.float32)}
+    both = one.models[0]._replace(arrays=one.models[0].arrays | dense)
+    two = one._replace(variant=Structured, models=[both])
+    _, cards = cards_of(tmp_path, [two])
+    assert cards.variants[0].cards == made[1].variants[0].cards
 
 
 def test_behind_a_block_the_effect_is_measured(tmp_path):
