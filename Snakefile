@@ -22,7 +22,7 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        report=paths.REPORT,
+        report=[paths.REPORT, *latents_page()],
         metrics=[paths.METRICS, paths.MEANS],
         vectors=vectors_wanted(paths.VECTORS),
         tables=[entry_file(name, ending) for name in SHOWN for ending in ("md", "csv")],
@@ -56,6 +56,6 @@ rule models:
 
 rule report:
     input:
-        report=paths.REPORT,
+        report=[paths.REPORT, *latents_page()],
     message:
         f"{paths.REPORT} is there"

@@ -21,6 +21,7 @@ from shiftscope.config.sections import seeds_of
 from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.files import canonical_json
+from shiftscope.report.latents import LATENT_TEMPLATES
 from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in
 from shiftscope.tables import base as catalogue
@@ -166,6 +167,11 @@ def vectors_wanted(pattern):
         for lm, dataset in STUDY.exported()
         for variant in STUDY.exports_of(lm, dataset)
     ]
+
+
+def latents_page():
+    """The page of latents, if any latent has a card."""
+    return [paths.LATENTS] if STUDY.described() else []
 
 
 def failures(snakemake_logs):

@@ -87,6 +87,47 @@ rule evaluate_saes:
         " --modules {input.modules} --threads {threads} --log {log}"
 
 
+def described_models(pattern):
+    """Models of the autoencoders whose latents have cards: at the main code size, not those that are there for some tables."""
+    return lambda w: main_models(w.lm, w.dataset, STUDY.vectors_of(w.lm, w.dataset), pattern)
+
+
+rule describe_latents:
+    input:
+        shards=ancient(lambda w: [file for split in ("train", "test") for file in shards_of(w.lm, w.dataset, split)]),
+        manifest=paths.STORE,
+        windows=ancient(lambda w: paths.WINDOWS.format(lm=lm_of(w.lm), dataset=w.dataset)),
+        windows_manifest=lambda w: paths.WINDOWS_MANIFEST.format(lm=lm_of(w.lm), dataset=w.dataset),
+        lm_manifest=lambda w: paths.LM.format(lm=lm_of(w.lm)),
+        weights=ancient(described_models(paths.MODELS)),
+        sidecars=described_models(paths.MODELS_SIDECAR),
+        embeddings=ancient(words_of_lm(paths.EMBEDDINGS)),
+        embeddings_manifests=words_of_lm(paths.EMBEDDINGS_MANIFEST),
+        modules=lambda w: modules_of("describe_latents.py", *classes_of(STUDY.vectors_of(w.lm, w.dataset))),
+    output:
+        cards=paths.CARDS,
+    log:
+        log_of("describe_latents", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("describe_latents", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.activations),
+    threads: 1
+    resources:
+        mem_mb=lambda w, input: 4000
+        + sum(Path(file).stat().st_size for file in input.weights if Path(file).exists()) // 10**6,
+    params:
+        slice=sae_slice,
+    message:
+        "cards of latents of {wildcards.dataset} by {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --manifest {input.manifest} --windows {input.windows}"
+        " --windows-manifest {input.windows_manifest} --lm-manifest {input.lm_manifest}"
+        " --weights {input.weights} --sidecars {input.sidecars} --embeddings {input.embeddings}"
+        " --embeddings-manifests {input.embeddings_manifests} --cards {output.cards} --params {params.slice:q}"
+        " --modules {input.modules} --threads {threads} --log {log}"
+
+
 def transfer_datasets(w):
     return sorted({name for both in STUDY.transfers(w.lm) for name in both})
 

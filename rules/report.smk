@@ -1,4 +1,4 @@
-# The report: one self-contained page.
+# The report: a self-contained page, and one of latents beside it, if there are any.
 
 SHOWN = STUDY.tables + STUDY.figures
 
@@ -21,7 +21,7 @@ rule make_report:
     resources:
         mem_mb=1000,
     params:
-        slice=lambda w: json_of(config=STUDY.resolved),
+        slice=lambda w: json_of(config=STUDY.resolved, latents=bool(STUDY.described())),
         benchmarks=str(paths.BENCHMARKS),
         logs=str(paths.LOGS),
     message:
@@ -30,3 +30,25 @@ rule make_report:
         "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
         " --params {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks} --logs {params.logs}"
         " --modules {input.modules} --log {log}"
+
+
+rule show_latents:
+    input:
+        cards=[paths.CARDS.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.described()],
+        modules=modules_of("show_latents.py"),
+        templates=[str(file.relative_to(ROOT)) for file in LATENT_TEMPLATES],
+    output:
+        page=paths.LATENTS,
+    log:
+        log_of("show_latents", "all"),
+    benchmark:
+        benchmark_of("show_latents", "all")
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        report=paths.REPORT,
+    message:
+        "page of latents"
+    shell:
+        "{PYTHON} {input.modules[0]} --cards {input.cards} --page {output.page} --report {params.report} --modules {input.modules} --log {log}"

@@ -20,7 +20,7 @@ def main(
 ) -> None:
     facts = run_facts(benchmarks, logs, params.config)
     write_json(run, facts)
-    write_text(report, render(tables, figures, vectors, params.config, facts, report))
+    write_text(report, render(tables, figures, vectors, params.config, facts, report, params.latents))
 
 
 if __name__ == "__main__":

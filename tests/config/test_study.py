@@ -146,6 +146,20 @@ def test_words_that_tell_concepts_apart_are_embedded_and_trained_on_only_where_t
     assert ("m", "bat27") in config.words_on()
 
 
+def test_latents_are_described_where_words_are_read_and_not_of_twins_or_what_is_there_for_some_tables():
+    raw = with_layers(layer_variants=["ssae", "topk"])
+    raw["corpora"] = {"docs": {"kind": "docstrings"}}
+    raw["activations"] = {"docs": {"lms": ["m", "twin"], "tokens": 1000, "held_out": 200, "codes": [64]}}
+    raw["variants"]["topk"] = {}
+    assert parse_config(raw).described() == []
+    raw["pairs"]["bat27"] = {}
+    assert parse_config(raw).described() == [("m", "docs"), ("m@final_norm", "docs")]
+    raw["lms"]["m"]["layer_variants"] = ["ssae"]
+    assert parse_config(raw).described() == [("m", "docs")]
+    raw["variants"]["topk"]["shown_in"] = ["figure_b6"]
+    assert parse_config(raw).described() == []
+
+
 def test_concepts_of_words_are_tried_on_no_other_dataset():
     raw = with_value("pairs.words", {"kind": "bat27", "variants": ["ssae"]})
     raw["pairs"]["again"] = {"kind": "bat27", "variants": ["ssae"], "seed": 1}

@@ -1,4 +1,5 @@
-"""From a folder of text to autoencoders of a language model's activations: parts are jobs, and only what is stale runs."""
+"""From a folder of text to autoencoders of a language model's activations and cards of their latents: parts are jobs, and only
+what is stale runs."""
 
 import itertools
 from pathlib import Path
@@ -9,13 +10,14 @@ from helpers.clone import Project, new_project
 from helpers.tiny_lms import WORDS, save_lm
 
 from shiftscope.activations.store import Store
+from shiftscope.evaluation.card_file import read_cards
 from shiftscope.files import read_json, read_parquet, sha256_of
 
 CONFIG = """\
 seeds: ["0"]
 corpora: {{words: {{kind: text, path: {text}}}}}
 lms: {{tiny: {{source: folder, path: {lm}, layers: [final_norm, resid_post.0]}}}}
-pairs: {{}}
+pairs: {{words27: {{kind: bat27}}}}
 synthetic: {{}}
 activations:
   words: {{lms: [tiny], window: 16, tokens: 3200, held_out: 480, tokens_per_part: 3200, tokens_per_shard: 800, codes: [48]}}
@@ -27,7 +29,10 @@ SHARDS = [
     "windows.arrow", "test_0000/shard_0000.arrow",
     *(f"train_0000/shard_000{number}.arrow" for number in range(4)),
 ]  # fmt: skip
-TARGETS = ["results/parts/tiny/words.parquet", "results/activations/tiny@resid_post.0/words/manifest.json"]
+TARGETS = [
+    "results/parts/tiny/words.parquet", "results/activations/tiny@resid_post.0/words/manifest.json",
+    "results/report/latents.html",
+]  # fmt: skip
 
 
 def write_text(folder: Path) -> None:
@@ -68,6 +73,14 @@ def test_text_becomes_activations_and_autoencoders_and_only_what_is_lost_or_chan
     errors = rows[rows["metric"] == "fvu"].groupby(["params", "control"])["value"].first().unstack()
     assert (errors[""] < errors["untrained_sae"]).all()
     assert {"mse", "active_latents", "dead_share"} <= set(rows["metric"])
+
+    cards = read_cards(first.folder / "results/cards/tiny/words.json")
+    assert [(one.variant, one.codes, one.seed, len(one.cards)) for one in cards.variants] == [("topk", 48, 0, 27)]
+    assert cards.looked_at == {split: store.rows(split) for split in ("test", "train")}
+    assert any(card.contexts for card in cards.variants[0].cards)
+    shown = {context.token.strip() for card in cards.variants[0].cards for context in card.contexts}
+    assert shown <= set(WORDS)
+    assert (first.folder / "results/report/latents.html").read_text().count('<article class="card"') == 27
 
     # a part is made again by itself, if anything needs it, to the same bytes
     lost = root / "train_0000/shard_0001.arrow"

@@ -193,6 +193,15 @@ def test_page_refers_to_nothing_outside_and_escapes_the_config(made):
     assert all(path.read_text(encoding="utf-8").strip() for path in TEMPLATES)
 
 
+def test_the_page_of_latents_is_linked_where_there_is_one(made, tmp_path):
+    facts = run_facts(tmp_path, tmp_path, {})
+    pages = {
+        known: render(made["tables"], [made["figure"]], [], {}, facts, made["page"], known) for known in (False, True)
+    }
+    link = '<li><a href="latents.html">Latents</a></li>'
+    assert pages[True].count(link) == 1 and link not in pages[False]
+
+
 def test_warnings_stand_beside_their_dataset_and_those_of_other_configs_do_not(made):
     text = made["page"].read_text(encoding="utf-8")
     beside = '<small>3 codes, 12 models</small> <a class="warned" href="#warnings">1 warning</a>'

@@ -1,4 +1,4 @@
-"""What a language model loses when something else takes the place of its activations."""
+"""Something else in the place of a language model's activations, and what the model loses by it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,8 @@ class Patched:
         step = max(1, batch_tokens // windows.token.shape[1])
         starts = range(0, len(windows.token), step)
         self.batches = [Windows(*(column[start : start + step] for column in windows)) for start in starts]
-        decoder = decoder_of(model)
-        self.block = block_of(decoder, layer, model.config.get_text_config().num_hidden_layers)
-        self.place = self.block or decoder
-        self.states = self._final() if self.block is None else None
+        self.place = place_of(model, layer)
+        self.states = self._final() if layer == "final_norm" else None
 
     def cross_entropy(self, replace: Replace | None) -> float:
         """Mean cross-entropy of next tokens, in nats, with what `replace` makes of activations; None: with its own."""
@@ -43,7 +41,7 @@ class Patched:
         for number, batch in enumerate(self.batches):
             ids, told = self._told(batch)
             if self.states is None:
-                with _in_place(self.place, batch.document != NOWHERE, replace):
+                with in_place(self.place, batch.document != NOWHERE, replace):
                     logits = self._logits(ids)[told]
             else:
                 logits = self._unembedded(self.states[number], replace)
@@ -97,6 +95,12 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.allclose(one, other.to(one.device), rtol=1e-3, atol=1e-3)
 
 
+def place_of(model: PreTrainedModel, layer: str) -> torch.nn.Module:
+    """The module whose output is the activation at a layer: its block, or the decoder for `final_norm`."""
+    decoder = decoder_of(model)
+    return block_of(decoder, layer, model.config.get_text_config().num_hidden_layers) or decoder
+
+
 def _losses(logits: torch.Tensor, following: torch.Tensor) -> float:
     import torch
 
@@ -110,8 +114,12 @@ def _replaced(states: torch.Tensor, replace: Replace) -> torch.Tensor:
 
 
 @contextmanager
-def _in_place(place: torch.nn.Module, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
-    """A hook while the model runs: on the layer's block, or on the decoder, whose output comes after the final norm."""
+def in_place(place: torch.nn.Module, kept: np.ndarray, replace: Replace | None) -> Iterator[None]:
+    """Other activations while the model runs: what `replace` makes of them where `kept` is true; None changes nothing.
+
+    A hook on the layer's block, or on the decoder, whose output comes after the final norm. `kept` is bool
+    `[windows, tokens]`, of the very tokens that the model reads meanwhile.
+    """
     import torch
 
     def other(states: torch.Tensor) -> torch.Tensor:

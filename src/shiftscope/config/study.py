@@ -53,6 +53,18 @@ class Study(Strict):
             place for place in self.stores() if any(self.variants_on(*place, codes) for codes in self.codes(*place))
         ]
 
+    def described(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) whose autoencoders' latents have cards: where the language model reads words, too.
+
+        Not those of an untrained twin, which are there as a control.
+        """
+        reads_words = {lm for lm, _ in self.words_on()}
+        return [
+            (lm, dataset)
+            for lm, dataset in self.streamed_on()
+            if lm in reads_words and self.lm(lm).kind != UNTRAINED and self.vectors_of(lm, dataset)
+        ]
+
     def is_trained_on(self, dataset: str) -> bool:
         """Whether variants are trained on a dataset: of some kinds only if its own `variants` names them."""
         entry = self.dataset(dataset)

@@ -125,8 +125,8 @@ def step_of(one: Trained, model: Model) -> Row:
     return {"step": step} if step < one.settings[model.setting]["steps"] else {}
 
 
-class Reading(NamedTuple):
-    """Codes of an autoencoder of activations that are scored: all, or those of one of the paths whose sum they are."""
+class ScoredCodes(NamedTuple):
+    """ScoredCodes of an autoencoder of activations that are scored: all, or those of one of the paths whose sum they are."""
 
     described: Row
     """what its rows share: a path is a variant of its own, called `structured (sparse path)`"""
@@ -136,14 +136,14 @@ class Reading(NamedTuple):
     """`[n, d]`, what these codes alone make of the activations"""
 
 
-def readings(one: Trained, model: Model, inputs: np.ndarray) -> Iterator[Reading]:
+def scored_codes(one: Trained, model: Model, inputs: np.ndarray) -> Iterator[ScoredCodes]:
     """All codes of activations `[n, d]`, and, where they are a sum of paths, those of each path alone."""
     paths = one.variant.paths(model.arrays, inputs)
     codes = sum(paths.values()) if paths else one.variant.encode(model.arrays, inputs)
     about = described(one, model)
-    yield Reading(about, codes, decode(model.arrays, codes))
+    yield ScoredCodes(about, codes, decode(model.arrays, codes))
     for name, found in paths.items():
-        yield Reading(about | {"variant": f"{about['variant']} ({name}{PATH}"}, found, decode(model.arrays, found))
+        yield ScoredCodes(about | {"variant": f"{about['variant']} ({name}{PATH}"}, found, decode(model.arrays, found))
 
 
 def random_directions(n_codes: int, seed: int, data_seed: int, width: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.evaluation.base import Row, Trained, described, readings, step_of
+from shiftscope.evaluation.base import Row, Trained, described, scored_codes, step_of
 from shiftscope.metrics import dictionary
 from shiftscope.metrics.dictionary import Reconstruction
 
@@ -30,11 +30,9 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
     counts: dict[tuple[int, int], tuple[Row, Reconstruction]] = {}
     for batch in batches:
         for number, (one, model) in enumerate(models):
-            for path, reading in enumerate(readings(one, model, batch)):
-                about = reading.described | step_of(one, model)
-                counts.setdefault((number, path), (about, Reconstruction()))[1].add(
-                    batch, reading.codes, reading.outputs
-                )
+            for path, scored in enumerate(scored_codes(one, model, batch)):
+                about = scored.described | step_of(one, model)
+                counts.setdefault((number, path), (about, Reconstruction()))[1].add(batch, scored.codes, scored.outputs)
     if not counts:
         raise ShiftScopeError("there are no held-out tokens to measure on: set `held_out` of the activations above 0")
     for row, counted in counts.values():

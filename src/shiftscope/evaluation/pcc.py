@@ -16,12 +16,12 @@ import numpy as np
 from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import (
     RANDOM_DICTIONARIES,
-    Reading,
     Row,
+    ScoredCodes,
     Trained,
     common,
     random_directions,
-    readings,
+    scored_codes,
     step_of,
 )
 from shiftscope.metrics import dictionary, pcc
@@ -46,7 +46,19 @@ class Words(NamedTuple):
 
 
 def words_of(data: PairEmbeddings) -> Words:
-    """The words of every concept of a dataset, once each, with probes that were fitted once.
+    """The words of every concept of a dataset, with probes that were fitted once, and those of permuted labels.
+
+    Raises:
+        ShiftScopeError: as `distinct_words` does.
+    """
+    embeddings, concepts = distinct_words(data)
+    draws = [[one.permuted(seed) for one in concepts] for seed in range(PERMUTATIONS)]
+    permuted = [(draw, pcc.probe_logits(embeddings, draw)) for draw in draws]
+    return Words(embeddings, concepts, pcc.probe_logits(embeddings, concepts), permuted)
+
+
+def distinct_words(data: PairEmbeddings) -> tuple[np.ndarray, list[pcc.ConceptWords]]:
+    """All words of a dataset once each, `[words, d]` float32, and those of every concept by their rows.
 
     A word is before or after by the sign with which its concept changes in the pair, whichever way the pair was turned.
     Training pairs are the half that chooses, held-out pairs the half that is scored.
@@ -75,10 +87,7 @@ def words_of(data: PairEmbeddings) -> Words:
         sides = np.stack([row[:, mine].ravel(), np.concatenate([~up, up]), np.tile(held[mine], 2)], 1)
         word, after, second = np.unique(sides.astype(np.int64), axis=0).T
         concepts.append(_checked(pcc.ConceptWords(name, word, after == 1, second == 1), data.facts["dataset"]))
-    embeddings = both[place]
-    draws = [[one.permuted(seed) for one in concepts] for seed in range(PERMUTATIONS)]
-    permuted = [(draw, pcc.probe_logits(embeddings, draw)) for draw in draws]
-    return Words(embeddings, concepts, pcc.probe_logits(embeddings, concepts), permuted)
+    return both[place], concepts
 
 
 def _texts(data: PairEmbeddings) -> np.ndarray:
@@ -175,7 +184,7 @@ def sae_rows(words: Words, one: Trained, alone: bool = False) -> Iterator[Row]:
         at = step_of(one, model)
         if at and alone:
             continue
-        for reading in readings(one, model, words.embeddings):
+        for reading in scored_codes(one, model, words.embeddings):
             rows = [*feature_rows(words, reading.codes, every_reading="step" not in at)]
             rows += _error_rows(words, reading)
             if not (at or alone):
@@ -183,7 +192,7 @@ def sae_rows(words: Words, one: Trained, alone: bool = False) -> Iterator[Row]:
             yield from (reading.described | at | row for row in rows)
 
 
-def _error_rows(words: Words, reading: Reading) -> Iterator[Row]:
+def _error_rows(words: Words, reading: ScoredCodes) -> Iterator[Row]:
     counted = Reconstruction()
     counted.add(words.embeddings, reading.codes, reading.outputs)
     yield {"metric": dictionary.MSE_WORDS.name, "split": "test", "value": counted.mse}

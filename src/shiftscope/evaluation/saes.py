@@ -20,7 +20,7 @@ from shiftscope.evaluation.base import (
     common,
     described,
     random_directions,
-    readings,
+    scored_codes,
     step_of,
 )
 from shiftscope.evaluation.dictionary import token_rows
@@ -176,7 +176,7 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
     for one, model in ((each, model) for each in trained for model in each.models):
         if "step" in step_of(one, model):
             continue
-        for reading in readings(one, model, test.activations):
+        for reading in scored_codes(one, model, test.activations):
             yield reading.described | step_of(one, model) | row(reading.codes)
     ceiling = correlation.readability(train.activations, known, test.activations, truth)
     yield {"metric": dictionary.MCC_DOCUMENTS.name, "value": ceiling, "control": "ceiling", "codes": 0}

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
+from shiftscope.report.templating import FOLDER, environment, static
 from shiftscope.report.view import Shown, shown
 from shiftscope.tables import verdicts
 from shiftscope.tables.base import entry
 from shiftscope.tables.numbers import count
 from shiftscope.tables.wide import DEAD_MEANING
 from shiftscope.vocabulary import SYNTHETIC
-from shiftscope.workflow.paths import VECTORS_ABOUT, parsed
+from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, parsed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDER = Path(__file__).parent / "templates"
 TEMPLATES = [FOLDER / name for name in ("page.html", "page.css", "page.js")]
 """Files the page is made of besides Python: a rule that writes the report declares them as its code."""
 MARKS = {
@@ -48,6 +48,8 @@ class ReportSlice(Strict):
     """The slice of the config of the report, which shows it all."""
 
     config: dict[str, Any]
+    latents: bool = False
+    """whether the page of latents stands beside it"""
 
 
 def render(
@@ -57,6 +59,7 @@ def render(
     config: dict[str, Any],
     facts: dict[str, Any],
     report: Path,
+    latents: bool = False,
 ) -> str:
     """The page as HTML text.
 
@@ -67,12 +70,11 @@ def render(
         config: the resolved configuration.
         facts: what `shiftscope.report.run_facts.run_facts` found.
         report: where the page will stand; links are relative to it.
+        latents: whether the page of latents (`shiftscope.report.latents`) will stand beside it.
 
     Raises:
         ShiftScopeError: a figure came without its numbers, or a table is not of the catalogue.
     """
-    import jinja2
-
     frames = {path.stem: read_parquet(path).to_pandas() for path in tables}
     drawn = {path.stem: path.read_text(encoding="utf-8") for path in figures}
     lonely = sorted(set(drawn) - set(frames))
@@ -84,12 +86,9 @@ def render(
     ]
     exported, snippet = _vectors(vectors, report)
     warned = _warned(facts["warnings"], config)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["names"] = _marker_of_names(frames)
-    page = environment.get_template("page.html")
-    return page.render(
+    filled = environment()
+    filled.filters["names"] = _marker_of_names(frames)
+    return filled.get_template("page.html").render(
         sentences=top_sentences(frames),
         sections=sections,
         matrix=[matrix_of(section, frames) for section in sections],
@@ -107,9 +106,10 @@ def render(
         snippet=snippet,
         facts=facts,
         warned=warned,
+        latents=Path(LATENTS).name if latents else "",
         config=json.dumps(config, indent=2, ensure_ascii=False),
-        style=_static("page.css"),
-        script=_static("page.js"),
+        style=static("page.css"),
+        script=static("page.js"),
     )
 
 
@@ -246,7 +246,3 @@ def _described(metadata: dict[str, Any]) -> dict[str, str]:
 def _site(layer: str) -> str:
     """The module of a Llama-like decoder after which a layer is read."""
     return "norm" if layer == "final_norm" else f"layers[{layer.partition('.')[2]}]"
-
-
-def _static(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8").strip()

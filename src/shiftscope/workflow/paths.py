@@ -36,6 +36,7 @@ PART = "results/parts/{lm}/{dataset}.parquet"
 BEHAVIOUR = "results/parts/{lm}/behaviour/{dataset}.parquet"
 TRANSFER = "results/parts/{lm}/_transfer.parquet"
 """no dataset's name begins so"""
+CARDS = "results/cards/{lm}/{dataset}.json"
 VECTORS, OTHER_VECTORS, VECTORS_ABOUT = (
     f"results/vectors/{{lm}}/{{dataset}}/{{variant}}/{file}"
     for file in ("steering_vectors.safetensors", "other_seeds.safetensors", "steering_vectors.json")
@@ -43,13 +44,13 @@ VECTORS, OTHER_VECTORS, VECTORS_ABOUT = (
 METRICS, MEANS = "results/metrics.parquet", "results/metrics.json"
 TABLE, FIGURE = "results/tables/{table}", "results/figures/{figure}"
 """without their endings"""
-REPORT, RUN = "results/report/index.html", "results/run.json"
+REPORT, LATENTS, RUN = "results/report/index.html", "results/report/latents.html", "results/run.json"
 LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
 LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
 GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "models")
 """folders that only grow"""
-REBUILT = ("selection", "parts", "vectors", "report")
+REBUILT = ("selection", "parts", "cards", "vectors", "report")
 """folders whose files are made again whenever something is compared anew"""
 IN_GIT = ("tables", "figures", "metrics.json", "run.json", "provenance.jsonl")
 NOT_OUTPUTS = ("logs", "benchmarks")
