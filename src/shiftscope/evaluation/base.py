@@ -126,7 +126,7 @@ def step_of(one: Trained, model: Model) -> Row:
 
 
 class ScoredCodes(NamedTuple):
-    """ScoredCodes of an autoencoder of activations that are scored: all, or those of one of the paths whose sum they are."""
+    """Codes of an autoencoder of activations that are scored: all, or those of one of the paths whose sum they are."""
 
     described: Row
     """what its rows share: a path is a variant of its own, called `structured (sparse path)`"""

@@ -184,17 +184,17 @@ def sae_rows(words: Words, one: Trained, alone: bool = False) -> Iterator[Row]:
         at = step_of(one, model)
         if at and alone:
             continue
-        for reading in scored_codes(one, model, words.embeddings):
-            rows = [*feature_rows(words, reading.codes, every_reading="step" not in at)]
-            rows += _error_rows(words, reading)
+        for scored in scored_codes(one, model, words.embeddings):
+            rows = [*feature_rows(words, scored.codes, every_reading="step" not in at)]
+            rows += _error_rows(words, scored)
             if not (at or alone):
-                rows += permuted_rows(words, reading.codes)
-            yield from (reading.described | at | row for row in rows)
+                rows += permuted_rows(words, scored.codes)
+            yield from (scored.described | at | row for row in rows)
 
 
-def _error_rows(words: Words, reading: ScoredCodes) -> Iterator[Row]:
+def _error_rows(words: Words, scored: ScoredCodes) -> Iterator[Row]:
     counted = Reconstruction()
-    counted.add(words.embeddings, reading.codes, reading.outputs)
+    counted.add(words.embeddings, scored.codes, scored.outputs)
     yield {"metric": dictionary.MSE_WORDS.name, "split": "test", "value": counted.mse}
     yield {"metric": dictionary.FVU_WORDS.name, "split": "test", "value": counted.fvu}
     yield {"metric": dictionary.ACTIVE_LATENTS_WORDS.name, "split": "test", "value": counted.l0}

@@ -176,8 +176,8 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
     for one, model in ((each, model) for each in trained for model in each.models):
         if "step" in step_of(one, model):
             continue
-        for reading in scored_codes(one, model, test.activations):
-            yield reading.described | step_of(one, model) | row(reading.codes)
+        for scored in scored_codes(one, model, test.activations):
+            yield scored.described | step_of(one, model) | row(scored.codes)
     ceiling = correlation.readability(train.activations, known, test.activations, truth)
     yield {"metric": dictionary.MCC_DOCUMENTS.name, "value": ceiling, "control": "ceiling", "codes": 0}
     yield row(test.activations) | {"control": "neurons", "codes": 0}
