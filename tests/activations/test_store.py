@@ -164,6 +164,7 @@ def test_a_store_without_vectors_is_refused_when_it_is_opened(tmp_path, change, 
         ),
         ({"shards": {"train": []}}, "is no manifest of a store"),
         ({"shape": None}, "is no manifest of a store"),
+        ({"stored": "int8"}, "is no manifest of a store"),
     ],
 )
 def test_a_manifest_that_does_not_add_up_is_refused(tmp_path, change, said):

@@ -7,12 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers.stores import make_store
+from helpers.stores import make_store, save_known_lm, save_words
 from helpers.tiny_lms import make_model
 
-from shiftscope.activations.windows import Windows
+from shiftscope.activations.store import Store
+from shiftscope.activations.windows import Windows, WindowsSlice, write_windows
+from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import Trained
-from shiftscope.evaluation.saes import a_few_at_a_time, ce_rows, first_rows, truth_rows
+from shiftscope.evaluation.saes import SaeSlice, a_few_at_a_time, ce_rows, check_inputs, first_rows, truth_rows
+from shiftscope.files import read_json, write_json
 from shiftscope.models import Model
 from shiftscope.variants.p_annealing import PAnnealing
 
@@ -107,3 +110,64 @@ def test_few_vectors_at_a_time_are_all_of_them(tmp_path):
     every = np.concatenate([chunk.activations for chunk in store.chunks("test")])
     assert np.array_equal(np.concatenate(batches), every)
     assert np.array_equal(first_rows(store, "test", 3005).activations, every[:3005])
+
+
+# --- what does not belong together
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """A store, and all that it is made of, as an evaluation is given them: by the names of its arguments."""
+    lm = save_known_lm(tmp_path / "lm") / "manifest.json"
+    save_words(tmp_path)
+    names = ("documents.parquet", "corpus.json", "lm", "windows.arrow", "windows.json")
+    write_windows(
+        WindowsSlice(lm="tiny", dataset="text", train=4, test=2, window=16), *(tmp_path / name for name in names)
+    )
+    packed = read_json(tmp_path / "windows.json")
+    store = make_store(tmp_path / "store", {"train": [50], "test": [5]})
+    made_of = {
+        "lm_files": read_json(lm)["files"],
+        "windows_sha256": packed["sha256"],
+        "corpus_sha256": packed["corpus_sha256"],
+    }
+    write_json(tmp_path / "store/manifest.json", store.facts | made_of)
+    return {
+        "params": SaeSlice(lm="tiny", layer="final_norm", dataset="text", dtype="float32", batch_tokens=64),
+        "store": Store(tmp_path / "store/manifest.json"), "lm_manifest": lm, "windows": tmp_path / "windows.arrow",
+        "windows_manifest": tmp_path / "windows.json", "documents": tmp_path / "documents.parquet", "sidecars": [],
+    }  # fmt: skip
+
+
+def test_what_belongs_together_is_measured(inputs):
+    check_inputs(**inputs)
+
+
+@pytest.mark.parametrize("key", ["windows", "documents"])
+def test_a_damaged_file_is_named_before_anything_is_measured(inputs, key):
+    with inputs[key].open("ab") as opened:
+        opened.write(b"x")
+    with pytest.raises(ShiftScopeError, match=rf"{key}\.\w+ has sha256 .*delete it, and `make pull` or `make run`"):
+        check_inputs(**inputs)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [
+        ("lm_manifest", {"files": {}}, r"lm/manifest\.json is of other files of the language model: run again"),
+        ("lm_manifest", {"lm": "twin"}, "another language model 'twin' instead of 'tiny'"),
+        ("windows_manifest", {"corpus_sha256": "0"}, r"windows\.json is of another corpus: run again"),
+        ("windows_manifest", {"sha256": "0"}, r"windows\.json is of other windows: run again"),
+    ],
+)
+def test_what_a_store_was_not_made_of_is_refused(inputs, key, change, said):
+    write_json(inputs[key], read_json(inputs[key]) | change)
+    with pytest.raises(ShiftScopeError, match=said):
+        check_inputs(**inputs)
+
+
+def test_models_without_a_store_are_refused(inputs, tmp_path):
+    block = {"lm": "tiny", "dataset": "text", "codes": 4, "variant": "own", "kind": "topk", "settings": [{}]}
+    write_json(tmp_path / "seeds_0.json", block | {"replicas": [], "sha256": ""})
+    with pytest.raises(ShiftScopeError, match=r"seeds_0\.json tells of models that were trained on another"):
+        check_inputs(**inputs | {"sidecars": [tmp_path / "seeds_0.json"]})

@@ -219,6 +219,7 @@ class Store:
             ShiftScopeError: one has none, or the numbers do not agree; the manifest is of something else.
         """
         try:
+            DTYPES[self.facts["stored"]]
             counted = {split: [one["rows"] for one in self.facts["shards"][split]] for split in self.facts["shape"]}
             known = {split: self.facts["shape"][split][0] for split in counted}
         except (KeyError, TypeError) as error:
