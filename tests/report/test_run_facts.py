@@ -16,11 +16,18 @@ def test_wall_times_are_summed_by_rule(tmp_path):
 
 
 def test_jobs_of_earlier_configs_are_no_part_of_this_run(tmp_path):
-    config = {"lms": {"mine": {}}, "pairs": {"own.pairs": {}}, "variants": {"ssae": {}}, "tables": ["table_a2"]}
+    config = {
+        "lms": {"mine": {}},
+        "pairs": {"own.pairs": {}},
+        "activations": {"text": {}},
+        "variants": {"ssae": {}},
+        "tables": ["table_a2"],
+    }
     for job in (
         "train/mine@resid_post.2/own.pairs/codes_2/ssae/seeds_0-4",
         "make_table/table_a2",
         "collect_metrics/all",
+        "cache_activations/mine/text/train_0002",
     ):
         write_benchmark(tmp_path / f"{job}.tsv")
     for job in (
@@ -31,7 +38,7 @@ def test_jobs_of_earlier_configs_are_no_part_of_this_run(tmp_path):
         write_benchmark(tmp_path / f"{job}.tsv", s="99")
     rules = run_facts(tmp_path, tmp_path, config)["rules"]
     assert {rule["rule"]: (rule["jobs"], rule["longest"]) for rule in rules} == {
-        "train": (1, 12.5), "make_table": (1, 12.5), "collect_metrics": (1, 12.5),
+        "train": (1, 12.5), "make_table": (1, 12.5), "collect_metrics": (1, 12.5), "cache_activations": (1, 12.5),
     }  # fmt: skip
     assert names_of({}) == {"synthetic", "all"}
 

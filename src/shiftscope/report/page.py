@@ -217,7 +217,7 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
 
 def _warned(found: list[dict[str, Any]], config: dict[str, Any]) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """What the jobs of each dataset of the config warned of, by dataset and language model: rule and message."""
-    datasets = {"", *config.get("pairs", {}), *config.get("synthetic", {})}
+    datasets = {""}.union(*(config.get(section, {}) for section in ("pairs", "synthetic", "activations")))
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for job in (job for job in found if job["dataset"] in datasets):
         here = places.setdefault((job["dataset"], job["lm"]), [])

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.vocabulary import SPLITS, SYNTHETIC
 from shiftscope.workflow.paths import job_of_log, lm_of, parts_of_job, rule_of_benchmark
 
 PACKAGES = ("shiftscope", "snakemake", "torch", "cooper-optim", "transformers", "numpy", "scipy", "scikit-learn",
@@ -30,7 +30,7 @@ def run_facts(benchmarks: Path, logs: Path, config: dict[str, Any]) -> dict[str,
 
 def names_of(config: dict[str, Any]) -> set[str]:
     """Every name in a resolved configuration that stands in the path of a job's log or benchmark."""
-    sections = ("corpora", "lms", "pairs", "synthetic", "variants", "tables", "figures")
+    sections = ("corpora", "lms", "pairs", "synthetic", "activations", "variants", "tables", "figures")
     return {SYNTHETIC, "all"}.union(*(config.get(section, ()) for section in sections))
 
 
@@ -41,7 +41,7 @@ def jobs_of(folder: Path, ending: str, names: Collection[str]) -> list[Path]:
 
 
 def _known(part: str, names: Collection[str]) -> bool:
-    return lm_of(part) in names or part.startswith(("codes_", "seeds_"))
+    return lm_of(part) in names or part.startswith(("codes_", "seeds_", *(f"{split}_" for split in SPLITS)))
 
 
 def warned(logs: Path, names: Collection[str]) -> list[dict[str, Any]]:
