@@ -1,3 +1,6 @@
+import weakref
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -80,3 +83,29 @@ def test_weights_of_another_block_are_refused(tmp_path):
     (tmp_path / "b.safetensors").replace(tmp_path / "a.safetensors")
     with pytest.raises(ShiftScopeError, match=r"a\.safetensors has sha256 .* it is not what .*a\.json tells of"):
         read_models([tmp_path / "a.safetensors"], [tmp_path / "a.json"])
+
+
+class Counted(Sequence):
+    """Models that are made when they are asked for, and how many there are at that time."""
+
+    def __init__(self):
+        self.known, self.most = [], 0
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, number):
+        if number >= 6:
+            raise IndexError
+        array = np.full((2, 3), number, np.float32)
+        self.known.append(weakref.ref(array))
+        self.most = max(self.most, sum(one() is not None for one in self.known))
+        return Model(0, 0, number, {"decoder": array}, {})
+
+
+def test_a_block_is_written_without_its_models_being_in_the_memory_together(tmp_path):
+    facts: BlockFacts = {"lm": "m", "dataset": "d", "codes": 2, "variant": "v", "kind": "topk", "settings": [{}]}
+    models = Counted()
+    write_models(tmp_path / "a.safetensors", tmp_path / "a.json", models, facts)
+    found = read_models([tmp_path / "a.safetensors"], [tmp_path / "a.json"])
+    assert [model.arrays["decoder"][0, 0] for model in found] == list(range(6)) and models.most <= 2

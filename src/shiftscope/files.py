@@ -177,7 +177,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
 
 
 def write_stacked(path: str | Path, count: int, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write `count` sets of numpy arrays as `write_tensors` writes them stacked, `[count, …]`, holding one set at a time.
+    """Write `count` sets of numpy arrays as `write_tensors` writes them stacked, `[count, …]`, holding two sets at most.
 
     All have the same names, shapes and types. The layout is that of safetensors, to the byte: the length of the header in
     8 bytes, the header as JSON, then the arrays, wider types first and else by name.

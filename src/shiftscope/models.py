@@ -55,7 +55,7 @@ def alive(codes: np.ndarray, decoder: np.ndarray) -> np.ndarray:
 
 
 def write_models(weights: Path, sidecar: Path, models: Sequence[Model], facts: BlockFacts) -> None:
-    """Write a block: arrays stacked `[R, …]`, and beside them what each row is; no two models are held at a time."""
+    """Write a block: arrays stacked `[R, …]`, and beside them what each row is; of models that are read when asked for, two are held at most."""
     replicas: list[dict[str, Any]] = []
 
     def arrays() -> Iterator[dict[str, np.ndarray]]:

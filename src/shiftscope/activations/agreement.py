@@ -20,26 +20,20 @@ if TYPE_CHECKING:
     from shiftscope.lms.base import LmManifest
     from shiftscope.pair_embeddings import PairEmbeddings
 
-MEANS = {
-    "lm": "language model", "lm_files": "files of the language model", "layer": "layer", "dataset": "dataset",
-    "windows_sha256": "windows", "corpus_sha256": "corpus", "stored": "type", "d_model": "width", "codes": "code size",
+ANOTHER = {
+    "lm": "another language model", "lm_files": "other files of the language model", "layer": "another layer",
+    "dataset": "another dataset", "windows_sha256": "other windows", "corpus_sha256": "another corpus",
+    "stored": "another type", "d_model": "another width",
 }  # fmt: skip
-"""what stands under the keys of manifests"""
+"""what it means that manifests differ under a key"""
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """In what two manifests differ, as words; empty if they agree in all that is expected."""
+    """In what a manifest differs from what is expected of it, as words; empty if it agrees."""
     said = []
-    for key, value in expected.items():
-        if found.get(key) != value:
-            shown = (
-                f" {found.get(key)!r} instead of {value!r}" if isinstance(value, str | int) and "sha" not in key else ""
-            )
-            said.append(
-                f"another {MEANS[key]}{shown}".replace("another files", "other files").replace(
-                    "another windows", "other windows"
-                )
-            )
+    for key in (key for key, value in expected.items() if found.get(key) != value):
+        tells = isinstance(expected[key], str | int) and not key.endswith("_sha256")
+        said.append(ANOTHER[key] + (f" {found.get(key)!r} instead of {expected[key]!r}" if tells else ""))
     return ", ".join(said)
 
 
