@@ -93,6 +93,8 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
+    if options.windows * (WINDOW - 1) < BATCH:
+        parser.error(f"--windows: {options.windows} windows have fewer vectors than a batch of {BATCH}")
     torch.set_num_threads(1)
     model, windows = made_up(options.windows)
     every_token.load = lambda *given: (model, None)
