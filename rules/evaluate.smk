@@ -98,6 +98,7 @@ rule describe_latents:
         manifest=paths.STORE,
         windows=ancient(lambda w: paths.WINDOWS.format(lm=lm_of(w.lm), dataset=w.dataset)),
         windows_manifest=lambda w: paths.WINDOWS_MANIFEST.format(lm=lm_of(w.lm), dataset=w.dataset),
+        documents=ancient(lambda w: paths.DOCUMENTS.format(corpus=STUDY.activations[w.dataset].corpus)),
         lm_manifest=lambda w: paths.LM.format(lm=lm_of(w.lm)),
         weights=ancient(described_models(paths.MODELS)),
         sidecars=described_models(paths.MODELS_SIDECAR),
@@ -115,6 +116,7 @@ rule describe_latents:
     threads: 1
     resources:
         mem_mb=lambda w, input: 4000
+        + lm_mb(Path(input.lm_manifest), STUDY.lm(w.lm).dtype)
         + sum(Path(file).stat().st_size for file in input.weights if Path(file).exists()) // 10**6,
     params:
         slice=sae_slice,
@@ -122,7 +124,7 @@ rule describe_latents:
         "cards of latents of {wildcards.dataset} by {wildcards.lm}"
     shell:
         "{PYTHON} {input.modules[0]} --manifest {input.manifest} --windows {input.windows}"
-        " --windows-manifest {input.windows_manifest} --lm-manifest {input.lm_manifest}"
+        " --windows-manifest {input.windows_manifest} --documents {input.documents} --lm-manifest {input.lm_manifest}"
         " --weights {input.weights} --sidecars {input.sidecars} --embeddings {input.embeddings}"
         " --embeddings-manifests {input.embeddings_manifests} --cards {output.cards} --params {params.slice:q}"
         " --modules {input.modules} --threads {threads} --log {log}"

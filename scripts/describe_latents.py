@@ -7,8 +7,7 @@ from shiftscope.activations.store import Store
 from shiftscope.evaluation.base import read_trained
 from shiftscope.evaluation.card_file import write_cards
 from shiftscope.evaluation.cards import describe
-from shiftscope.evaluation.saes import SaeSlice
-from shiftscope.pair_embeddings import read_embeddings
+from shiftscope.evaluation.saes import SaeSlice, check_inputs, read_words
 from shiftscope.workflow.job import run
 
 
@@ -16,6 +15,7 @@ def main(
     manifest: Path,
     windows: Path,
     windows_manifest: Path,
+    documents: Path,
     lm_manifest: Path,
     weights: list[Path],
     sidecars: list[Path],
@@ -25,8 +25,9 @@ def main(
     params: SaeSlice,
 ) -> None:
     store = Store(manifest)
-    trained = read_trained(weights, sidecars)[store.facts["dataset"]]
-    words = [read_embeddings(*files) for files in zip(embeddings, embeddings_manifests, strict=True)]
+    check_inputs(params, store, lm_manifest, windows, windows_manifest, documents, sidecars)
+    words = read_words(store, zip(embeddings, embeddings_manifests, strict=True))
+    trained = read_trained(weights, sidecars)[params.dataset]
     model, tokenizer = load(lm_manifest.parent, params.dtype, params.device_map)
     write_cards(
         cards, describe(store, trained, words, model, tokenizer, windows, windows_manifest, params.batch_tokens)

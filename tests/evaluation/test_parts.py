@@ -60,6 +60,13 @@ def test_parts_refuse_what_is_not_in_the_schema(tmp_path, change, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_hidden_variant_is_hidden_with_its_paths(tmp_path):
+    names = ("mine", "mine (sparse path)", "mine (structured path)", "mine_too", "other (sparse path)")
+    write_part(tmp_path / "part.parquet", [row("text", name, "fvu", 0.1, 3, seed=0) for name in names])
+    found = read_parts([tmp_path / "part.parquet"], hidden=["mine"])
+    assert found["variant"].tolist() == ["mine_too", "other (sparse path)"]
+
+
 def test_parts_accept_further_truths_and_refuse_nothing_at_all(tmp_path):
     write_part(tmp_path / "part.parquet", [row("cat_135_3", "ssae", "mcc_truth_onehot", 0.9, 27)])
     with pytest.raises(ShiftScopeError, match="no metric rows"):

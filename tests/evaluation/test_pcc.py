@@ -7,7 +7,7 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import Trained
 from shiftscope.evaluation.dictionary import token_rows
 from shiftscope.evaluation.parts import write_part
-from shiftscope.evaluation.pcc import control_rows, evaluate_words, feature_rows, words_of
+from shiftscope.evaluation.pcc import control_rows, evaluate_words, feature_rows, reading_rows, words_of
 from shiftscope.metrics import pcc
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
@@ -171,7 +171,7 @@ def test_of_an_untrained_twin_finished_models_alone_enter_as_its_control():
 
 def test_all_readings_are_written_once():
     words = words_of(words_data())
-    rows = [*feature_rows(words, words.embeddings)]
+    rows = [*feature_rows(words, words.embeddings), *reading_rows(words, words.embeddings)]
     for prefix in ("pcc_as_", "pcc_heldout_as_"):
         named = [row["metric"].removeprefix(prefix) for row in rows if row["metric"].startswith(prefix)]
         assert sorted(named) == sorted(one.name for one in pcc.READINGS[1:])
@@ -209,7 +209,7 @@ def test_held_out_tokens_are_read_once_for_all_models(tmp_path):
     two = model(0, 100)._replace(facts={"step": 100.0, "l0_sparse": 0.5, "sparse_share": 0.01, "collapsed": 1.0})
     rows = [*token_rows([trained(100)._replace(models=[two])], batches)]
     paths = {row["metric"]: row["value"] for row in rows if row["split"] == "train"}
-    assert paths == {"active_latents_sparse": 0.5, "sparse_share": 0.01, "collapsed": 1.0}
+    assert paths == {"sparse_share": 0.01, "collapsed": 1.0}
     with pytest.raises(ShiftScopeError, match="no held-out tokens to measure on"):
         list(token_rows([trained(100)], []))
 
@@ -230,6 +230,7 @@ def test_each_path_of_a_sum_is_scored_as_a_variant_of_its_own():
     tokens = [*token_rows([one._replace(variant=TwoPaths)], batches)]
     sparse, plain = [*scores(tokens, "mine (sparse path)", "fvu")], scores(token_rows([one], batches), "mine", "fvu")
     assert sparse == plain != scores(tokens, "mine", "fvu")
+    assert scores(tokens, "mine", "active_latents_sparse") == scores(tokens, "mine (sparse path)", "active_latents")
     assert not [row for row in alone if "path" in row["variant"]]
 
 

@@ -97,4 +97,14 @@ def test_a_gamma_whose_sparse_path_has_died_reproduces_nothing_and_paths_are_no_
     table = built("figure_b7", rows + dead, tmp_path)
     assert not table["variant"].str.contains("path").any()
     found = verdict_on("figure_b7", table, "paper")
-    assert found.status == "not reproduced" and "The sparse path has collapsed at γ 0.1." in found.sentence
+    assert found.status == "not reproduced" and "has died at γ 0.1, which loses" in found.sentence
+
+
+def test_a_gamma_at_an_end_whose_sparse_path_has_died_loses_whatever_its_numbers(tmp_path):
+    rows = rows_of({0.1: 0.9, 1.0: 0.6, 10.0: 0.65, 100.0: 0.4})
+    dead = [
+        one | {"metric": "collapsed", "value": float('"gamma": 0.1,' in one["params"])}
+        for one in rows if one["metric"] == "fvu"
+    ]  # fmt: skip
+    assert verdict_on("figure_b7", built("figure_b7", rows, tmp_path), "paper").status == "not reproduced"
+    assert verdict_on("figure_b7", built("figure_b7", rows + dead, tmp_path), "paper").status == "reproduced"

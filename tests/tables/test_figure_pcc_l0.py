@@ -65,6 +65,12 @@ def test_the_setting_is_not_chosen_on_what_it_is_scored_on(tmp_path):
     assert found.sentence.startswith("docs, words my_structured: cost 64 .62 at L0 64 (")
 
 
+def test_a_place_without_a_sparse_autoencoder_is_not_tested(tmp_path):
+    found = verdict_of(sae_rows(GOOD, costs=(300, 400)) + control_rows(), tmp_path)
+    assert found.status == "not tested"
+    assert found.sentence == "No autoencoder has half of its latents or fewer active on docs, words."
+
+
 def test_what_is_dense_is_no_candidate(tmp_path):
     found = verdict_of(sae_rows(GOOD, costs=(16, 300)) + control_rows(), tmp_path)
     assert found.sentence.startswith("docs, words my_structured: cost 16 .57 at L0 16 (")

@@ -172,12 +172,70 @@ def test_what_does_not_reach_the_common_sparsity_is_not_ranked_there(tmp_path):
     )
 
 
-def test_the_top_sentence_has_the_best_and_its_control(tmp_path):
+def test_the_top_sentence_has_all_at_equal_sparsity_and_their_control(tmp_path):
     table = built("table_b2", sae_rows(GOOD) + control_rows(CONTROLS | {"pca": 0.9}), tmp_path)
     assert table_b2.finding(table) == (
-        "Of autoencoders of activations, on smollm2_135m my_structured reaches a held-out PCC of .57, and PCA, without "
-        "a trained dictionary, .80."
+        "Held-out PCC of sparse autoencoders: on smollm2_135m my_batch_topk .27, my_p_annealing .53, my_structured .60, "
+        "my_topk .33 at 32 active latents (PCA, without a trained dictionary, .80)."
     )
+    costs = dict(zip(GOOD, ((1, 2), (5, 6), (10, 12), (20, 24)), strict=True))
+    assert table_b2.finding(built("table_b2", sae_rows(GOOD, costs) + control_rows(), tmp_path)) == ""
+
+
+def test_the_best_of_the_others_stands_for_a_control_that_is_too_dense(tmp_path):
+    """An untrained rectified autoencoder has half of its latents active; that of top-k has as few as a trained one."""
+    rows = sae_rows(GOOD) + control_rows()
+    for found in rows:
+        own = found["control"] == "untrained_sae"
+        if own and found["variant"] == "my_structured" and found["metric"].startswith("active_latents"):
+            found["value"] = 256
+        if own and found["variant"] == "my_topk" and found["metric"] == "pcc_heldout":
+            found["value"] = 0.7
+    table = built("table_b2", rows, tmp_path)
+    matched = one(table, dataset=PLACE, variant="my_structured", metric="pcc_heldout_at_l0")
+    assert matched["untrained_sae"] == pytest.approx(0.7)
+    other = one(table, dataset=PLACE, variant="my_p_annealing", metric="pcc_heldout_at_l0")
+    assert other["untrained_sae"] == pytest.approx(OF_MODELS["untrained_sae"] - 0.1)
+
+
+def test_a_variant_is_compared_where_all_its_seeds_can_be(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    for found in rows:
+        apart = found["variant"] == "my_topk" and found["seed"] == 2 and not found["control"]
+        if apart and found["metric"] == "active_latents_words":
+            found["value"] *= 10
+    table = built("table_b2", rows, tmp_path)
+    assert "my_topk" not in set(table.loc[table["metric"] == "pcc_heldout_at_l0", "variant"])
+
+
+def test_what_is_dense_has_no_place_at_equal_sparsity_and_breaks_nothing(tmp_path):
+    rows = sae_rows(GOOD, (300, 400)) + control_rows()
+    table = built("table_b2", rows, tmp_path)
+    assert not (table["metric"] == "pcc_heldout_at_l0").any()
+    paper, ours = told(rows, tmp_path)
+    assert (paper.status, ours.status) == ("reproduced", "not tested")
+
+
+def test_a_sparse_path_is_ranked_for_a_sum_that_is_dense(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    path = [one | {"variant": "my_structured (sparse path)"} for one in rows if one["variant"] == "my_structured"]
+    for found in rows:
+        if found["variant"] == "my_structured" and found["metric"].startswith("active_latents"):
+            found["value"] = 512
+    for found in path:
+        found["value"] -= 0.5 * (found["metric"] == "pcc_heldout")
+        found["value"] += 0.9 * (found["metric"] == "fvu")  # it is not meant to explain all, and not dead for that
+    paper, ours = told(rows + path, tmp_path)
+    assert (paper.status, ours.status) == ("reproduced", "does not hold")
+    assert "(my_structured (sparse path) .1" in ours.sentence and "Dead" not in ours.sentence
+
+
+def test_each_size_of_dictionary_is_a_place_of_its_own(tmp_path):
+    rows = sae_rows(GOOD) + control_rows()
+    larger = [row | {"codes": 1024} for row in sae_rows(GOOD | {"topk": 0.1}) if row["codes"]]
+    paper, _ = told(rows + larger, tmp_path)
+    assert paper.status == "not reproduced"
+    assert "docs, words, 512 codes" in paper.sentence and "docs, words, 1024 codes" in paper.sentence
 
 
 def test_the_page_says_both_verdicts_and_the_correction(tmp_path):

@@ -130,5 +130,7 @@ def _where_linear(model: PreTrainedModel, windows: Windows) -> torch.device | No
     finally:
         for handle in handles:
             handle.remove()
-    linear = torch.equal(seen["into"], seen["final"]) and torch.equal(seen["out"].float(), logits.float())
+    linear = torch.equal(seen["into"], seen["final"].to(seen["into"].device)) and torch.equal(
+        seen["out"].float(), logits.to(seen["out"].device).float()
+    )
     return seen["into"].device if linear else None

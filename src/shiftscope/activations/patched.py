@@ -42,10 +42,11 @@ class Patched:
             ids, told = self._told(batch)
             if self.states is None:
                 with in_place(self.place, batch.document != NOWHERE, replace):
-                    logits = self._logits(ids)[told]
+                    logits = self._logits(ids)
+                    logits = logits[told.to(logits.device)]
             else:
                 logits = self._unembedded(self.states[number], replace)
-            losses = _losses(logits, ids[:, 1:].to(logits.device)[told])
+            losses = _losses(logits, ids[:, 1:][told].to(logits.device))
             total, count = total + losses, count + int(told.sum())
         return total / count
 
@@ -85,7 +86,7 @@ class Patched:
                 states = self.place(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
                 if not found and not _alike(self._logits(ids[:1]), head(states[:1]).float()):
                     return None
-            found.append(states[told])
+            found.append(states[told.to(states.device)])
         return found or None
 
 

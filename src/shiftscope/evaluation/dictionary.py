@@ -11,9 +11,7 @@ from shiftscope.evaluation.base import Row, Trained, described, scored_codes, st
 from shiftscope.metrics import dictionary
 from shiftscope.metrics.dictionary import Reconstruction
 
-PATHS = {
-    dictionary.ACTIVE_SPARSE: "l0_sparse", dictionary.SPARSE_SHARE: "sparse_share", dictionary.COLLAPSED: "collapsed",
-}  # fmt: skip
+PATHS = {dictionary.SPARSE_SHARE: "sparse_share", dictionary.COLLAPSED: "collapsed"}
 """what training knows of an autoencoder of two paths, by metric: the name of the fact"""
 
 
@@ -35,7 +33,7 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
                 counts.setdefault((number, path), (about, Reconstruction()))[1].add(batch, scored.codes, scored.outputs)
     if not counts:
         raise ShiftScopeError("there are no held-out tokens to measure on: set `held_out` of the activations above 0")
-    for row, counted in counts.values():
+    for (number, path), (row, counted) in counts.items():
         values = {
             dictionary.FVU: counted.fvu,
             dictionary.MSE: counted.mse,
@@ -43,6 +41,8 @@ def token_rows(trained: list[Trained], batches: Iterable[np.ndarray]) -> Iterato
             dictionary.DEAD_LATENTS: float(counted.dead.sum()),
             dictionary.DEAD_SHARE: float(counted.dead.mean()),
         }
+        if (number, path + 1) in counts and not path:  # a sum, whose first path is the sparse one
+            values[dictionary.ACTIVE_SPARSE] = counts[number, 1][1].l0
         yield from (row | {"split": "test", "metric": metric.name, "value": value} for metric, value in values.items())
     for one, model in models:
         row = described(one, model) | step_of(one, model) | {"split": "train"}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_parquet
 from shiftscope.metrics.base import metric
-from shiftscope.vocabulary import CONTROLS, SPLITS
+from shiftscope.vocabulary import CONTROLS, PATH, SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 def read_parts(paths: Iterable[str | Path], hidden: Collection[str] = ()) -> pd.DataFrame:
     """Read and concatenate parts as one data frame with the columns of `SCHEMA`; nullable integers stay integers.
 
-    Rows of the variants `hidden` are left out.
+    Rows of the variants `hidden` are left out, and of their paths.
 
     Raises:
         ShiftScopeError: a file is not Parquet or has another schema, or no file was given.
@@ -90,7 +90,10 @@ def read_parts(paths: Iterable[str | Path], hidden: Collection[str] = ()) -> pd.
         raise ShiftScopeError("no metric parts were given: name at least one file of results/parts")
     nullable = {pa.int32(): pd.Int32Dtype(), pa.string(): pd.StringDtype()}
     rows = pa.concat_tables(tables).to_pandas(types_mapper=nullable.get)
-    return rows[~rows["variant"].isin(hidden)].reset_index(drop=True) if hidden else rows
+    if not hidden:
+        return rows
+    whole = rows["variant"].where(~rows["variant"].str.endswith(PATH), rows["variant"].str.rpartition(" (")[0])
+    return rows[~whole.isin(hidden)].reset_index(drop=True)
 
 
 def means_by_name(rows: pd.DataFrame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ an autoencoder has latents, the autoencoder before its first step, and labels th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -107,15 +108,15 @@ def _checked(concept: pcc.ConceptWords, dataset: str) -> pcc.ConceptWords:
     return concept
 
 
-def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True) -> Iterator[Row]:
+def feature_rows(words: Words, features: np.ndarray, on_the_way: bool = False) -> Iterator[Row]:
     """Rows of one feature map on the words, `[words, F]`: PCC per concept, coverage, F1 and selectivity of one latent.
 
-    Besides, unless it is a point on a curve, the means of all other ways to read PCC.
+    Of a point on a curve `on_the_way` PCC and coverage alone.
     """
-    several = [words.logits, pcc.labels(words.concepts)] if every_reading else [words.logits]
+    several = [words.logits] if on_the_way else [words.logits, pcc.labels(words.concepts)]
     found, *known = pcc.correlations_with_each(features, words.concepts, several)
     yield from _headline(words.concepts, found)
-    if not known:
+    if on_the_way:
         return
     yield {"metric": pcc.PCC_CHOOSING.name, "split": "train", "value": float(pcc.choosing(found).mean())}
     per_concept = {
@@ -125,14 +126,20 @@ def feature_rows(words: Words, features: np.ndarray, every_reading: bool = True)
     }
     for metric, values in per_concept.items():
         yield from _by_concept(metric.name, "test", words.concepts, values)
-    exponents = {"": found} | {
-        one: pcc.correlations(features, words.concepts, words.logits, one) for one in ("exp", "exp_raw")
-    }
-    for reading in pcc.READINGS[1:]:
-        table = exponents[reading.exponent]
-        for metric, split, read in ((pcc.PCC_AS, "train", pcc.in_sample), (pcc.PCC_HELDOUT_AS, "test", pcc.held_out)):
-            name = metric.name.replace("*", reading.name)
-            yield {"metric": name, "split": split, "value": float(read(table, reading).mean())}
+
+
+def reading_rows(words: Words, features: np.ndarray) -> Iterator[Row]:
+    """The means over concepts of all ways to read PCC but the headline, of features `[words, F]`."""
+    for exponent, readings in itertools.groupby(
+        sorted(pcc.READINGS[1:], key=lambda one: one.exponent), lambda one: one.exponent
+    ):
+        table = pcc.correlations(features, words.concepts, words.logits, exponent)
+        for reading in readings:
+            for metric, split, read in (
+                (pcc.PCC_AS, "train", pcc.in_sample), (pcc.PCC_HELDOUT_AS, "test", pcc.held_out)
+            ):  # fmt: skip
+                value = float(read(table, reading).mean())
+                yield {"metric": metric.name.replace("*", reading.name), "split": split, "value": value}
 
 
 def permuted_rows(words: Words, features: np.ndarray) -> Iterator[Row]:
@@ -178,17 +185,18 @@ def sae_rows(words: Words, one: Trained, alone: bool = False) -> Iterator[Row]:
     """Rows of all models of one autoencoder of activations, at the end of training and, by `step`, on the way.
 
     A model at step 0 is the autoencoder before training: its rows are the control `untrained_sae` of its setting.
-    `alone`: only finished models, and no controls.
+    `alone`: only finished models, and no controls. All other ways to read PCC are of the setting that tables show.
     """
     for model in one.models:
         at = step_of(one, model)
         if at and alone:
             continue
-        for scored in scored_codes(one, model, words.embeddings):
-            rows = [*feature_rows(words, scored.codes, every_reading="step" not in at)]
-            rows += _error_rows(words, scored)
+        for path, scored in enumerate(scored_codes(one, model, words.embeddings)):
+            rows = [*feature_rows(words, scored.codes, on_the_way="step" in at), *_error_rows(words, scored)]
             if not (at or alone):
                 rows += permuted_rows(words, scored.codes)
+            if not at and not path and model.setting == one.chosen:
+                rows += reading_rows(words, scored.codes)
             yield from (scored.described | at | row for row in rows)
 
 
@@ -210,12 +218,13 @@ def control_rows(words: Words, codes: list[int], sample: np.ndarray) -> Iterator
     principal = np.linalg.eigh(np.cov(sample, rowvar=False, dtype=np.float64))[1]
     maps = {"neurons": words.embeddings, "pca": words.embeddings @ principal.astype(np.float32)}
     for control, features in maps.items():
-        yield from ({"codes": 0, "control": control} | row for row in feature_rows(words, features))
+        rows = [*feature_rows(words, features), *reading_rows(words, features)]
+        yield from ({"codes": 0, "control": control} | row for row in rows)
     for size in codes:
         for seed in range(RANDOM_DICTIONARIES):
             features = words.embeddings @ random_directions(size, seed, 0, width).T.astype(np.float32)
             base = {"codes": size, "control": "random_dictionary", "seed": seed}
-            yield from (base | row for row in feature_rows(words, features))
+            yield from (base | row for row in [*feature_rows(words, features), *reading_rows(words, features)])
     readable = pcc.probe_f1(words.concepts, words.logits)
     for row in _by_concept(pcc.LATENT_F1.name, "test", words.concepts, readable):
         yield {"codes": 0, "control": "ceiling"} | row

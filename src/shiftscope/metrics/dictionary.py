@@ -45,8 +45,8 @@ DEAD_SHARE = Metric(
 )
 ACTIVE_SPARSE = Metric(
     "active_latents_sparse", "L0, sparse path",
-    "Latents of the sparse path alone that are not zero, of an autoencoder that adds another to it, mean over the last "
-    "batches of training.",
+    "Latents of the sparse path alone that are not zero, of an autoencoder that adds another to it, mean over held-out "
+    "tokens.",
     "seed", limits=(0, math.inf),
 )  # fmt: skip
 SPARSE_SHARE = Metric(

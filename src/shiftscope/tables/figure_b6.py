@@ -74,7 +74,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 def _found(found: list[Ranking], table: pd.DataFrame) -> Found:
     first = [one.first.iloc[0] for one in found]
     untrained = table[(table["step"] == 0) & (table["metric"] == first[0]["metric"]) & table["mean"].notna()]
-    pairs = [(row["mean"], _untrained(untrained[untrained["dataset"] == row["dataset"]], row)) for row in first]
+    pairs = [(row["mean"], _untrained(untrained, row)) for row in first]
     return Found(
         all(_lowest(one.values) for one in found),
         {"untrained_sae": _no_better(pairs)},
@@ -84,7 +84,9 @@ def _found(found: list[Ranking], table: pd.DataFrame) -> Found:
     )
 
 
-def _untrained(rows: pd.DataFrame, row: pd.Series) -> float | None:
+def _untrained(untrained: pd.DataFrame, row: pd.Series) -> float | None:
+    keys = [*PLACE, "codes"]
+    rows = untrained[(untrained[keys] == [row[name] for name in keys]).all(axis=1)]
     own = rows[rows["variant"] == row["variant"]]["mean"]
     if len(own):
         return float(own.iloc[0])

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.dictionary import ACTIVE_LATENTS, FVU
 from shiftscope.metrics.pcc import LATENT_F1, PCC, PCC_CHOOSING, PCC_HELDOUT, PCC_OTHERS
-from shiftscope.tables.numbers import spoken
+from shiftscope.tables.numbers import series, spoken
 from shiftscope.tables.saes import PLACE, SPARSE, best_control, curves, each_setting, legend, on_words, panels
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import THIS_PROJECT, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
+from shiftscope.tables.verdicts import (
+    NOT_TESTED,
+    THIS_PROJECT,
+    TOLERANCE,
+    Found,
+    Verdict,
+    missing_controls,
+    of_metric,
+    status,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,13 +73,23 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     verdicts = []
     for lm in dict.fromkeys(table["lm"]):
         rows = of_metric(table[table["lm"] == lm], PCC_HELDOUT)
-        rows = rows[rows["active"] <= rows["codes"] * SPARSE]
-        rows = rows[rows["choosing"].notna()]
-        best = [here.loc[here["choosing"].idxmax()] for _, here in rows.groupby("dataset", sort=False)]
-        found = _found(best) if best else None
-        said = [f"{found.text}.", *missing_controls(found)] if found else ["No held-out PCC was measured."]
+        places = [here for _, here in rows.groupby(["layer", "dataset"], sort=False)]
+        best = [_chosen(here) for here in places]
+        if not best or any(row is None for row in best):
+            dense = [here["dataset"].iloc[0] for here, row in zip(places, best, strict=True) if row is None]
+            said = [f"No autoencoder has half of its latents or fewer active on {series(dense)}."] if dense else []
+            verdicts.append(Verdict("ours", lm, NOT_TESTED, *(said or ["No held-out PCC was measured."])))
+            continue
+        found = _found(best)
+        said = [f"{found.text}.", *missing_controls(found)] if found else ["Without all bases beside it."]
         verdicts.append(Verdict("ours", lm, status(found, False, False), " ".join(said)))
     return verdicts
+
+
+def _chosen(here: pd.DataFrame) -> pd.Series | None:
+    """The row of a place whose setting is best on the half that chooses, None if none is sparse."""
+    sparse = here[(here["active"] <= here["codes"] * SPARSE) & here["choosing"].notna()]
+    return sparse.loc[sparse["choosing"].idxmax()] if len(sparse) else None
 
 
 def _found(best: list[pd.Series]) -> Found | None:

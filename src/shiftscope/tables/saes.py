@@ -28,7 +28,7 @@ from shiftscope.tables.verdicts import (
     of_metric,
     status,
 )
-from shiftscope.vocabulary import CONTROLS
+from shiftscope.vocabulary import CONTROLS, PATH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +58,9 @@ def on_words(metrics: pd.DataFrame) -> pd.DataFrame:
 
     measured = metrics[metrics["eval_dataset"] != metrics["dataset"]]
     frames = [metrics.head(0)]
-    for dataset, words in measured[["dataset", "eval_dataset"]].drop_duplicates().itertuples(index=False):
-        rows = metrics[(metrics["dataset"] == dataset) & metrics["eval_dataset"].isin([dataset, words])]
+    for lm, layer, dataset, words in measured[[*PLACE, "eval_dataset"]].drop_duplicates().itertuples(index=False):
+        here = (metrics[PLACE] == [lm, layer, dataset]).all(axis=1)
+        rows = metrics[here & metrics["eval_dataset"].isin([dataset, words])]
         name = f"{dataset}, {words}"
         frames.append(rows.assign(dataset=name, eval_dataset=name))
     return pd.concat(frames, ignore_index=True)
@@ -108,9 +109,10 @@ def by_step(metrics: pd.DataFrame, wanted: Sequence[Metric]) -> pd.DataFrame:
 def at_equal_cost(metrics: pd.DataFrame) -> pd.DataFrame:
     """Rows of every variant and seed between its settings, at the cost that most variants of a place have in common.
 
-    With the column `level`, the cost. A variant whose settings do not reach it has no row: nothing is extrapolated. Its
-    controls are taken at the same cost; where its own do not reach it (an untrained rectified autoencoder is dense),
-    those of the other variants stand for it, in rows without a variant, as do those that are no autoencoders.
+    With the column `level`, the cost. A variant of which a seed's settings do not reach it has no row: nothing is
+    extrapolated. Its controls are taken at the same cost; where its own do not reach it (an untrained rectified
+    autoencoder is dense), the best of the other variants stands for it, in rows without a variant, as does what is no
+    autoencoder.
     """
     import pandas as pd
 
@@ -125,34 +127,53 @@ def at_equal_cost(metrics: pd.DataFrame) -> pd.DataFrame:
             if score.name not in here or not known:
                 continue
             found = pd.DataFrame({"score": here[score.name], "cost": here[known].bfill(axis=1).iloc[:, 0]})
-            rows += _matched(_with_costs(found, sparse=FVU not in costs), model, wanted)
-            if any(row["metric"] == wanted.name for row in rows):
-                rows += _of_no_model(metrics, place, wanted, score)
+            matched = list(_matched(_with_costs(found, sparse=FVU not in costs), model, wanted))
+            rows += [*matched, *_stand_ins(matched, wanted)]
+            rows += _of_no_model(metrics, place, wanted, score) if matched else []
     return pd.DataFrame(rows, columns=[*model, "control", "metric", "level", "value"])
 
 
 def _with_costs(found: pd.DataFrame, sparse: bool) -> pd.DataFrame:
     """Scores and costs of all models and controls; permuted labels cost what their model does. `sparse`: only these."""
-    own = found["cost"].xs("", level="control")
-    permuted = found.index.get_level_values("control") == "permuted_labels"
-    costs = found["cost"].where(~permuted, own.reindex(found.index.droplevel("control")).to_numpy())
+    control = found.index.get_level_values("control")
+    own = found.loc[control == "", "cost"].droplevel("control")
+    costs = found["cost"].where(control != "permuted_labels", own.reindex(found.index.droplevel("control")).to_numpy())
     kept = costs <= SPARSE * found.index.get_level_values("codes") if sparse else costs.notna()
     return found.assign(cost=costs)[kept].dropna()
 
 
 def _matched(values: pd.DataFrame, model: list[str], wanted: Metric) -> Iterator[dict]:
-    """Rows of one place of a frame of score and cost by `model`, setting and control."""
-    own = values.xs("", level="control")["cost"]
-    spans = own.groupby(model).agg(["min", "max"]).groupby(["codes", "variant"])
-    # of a variant what all its seeds reach
-    level = common_level(list(zip(spans["min"].max(), spans["max"].min(), strict=True)))
+    """Rows of one place of a frame of score and cost by `model`, setting and control: of what all its seeds reach."""
+    spans = values.groupby([*model, "control"])["cost"].agg(["min", "max"]).groupby(["codes", "variant", "control"])
+    reached = dict(zip(spans.groups, zip(spans["min"].max(), spans["max"].min(), strict=True), strict=True))
+    level = common_level(_one_of_each({key[:2]: span for key, span in reached.items() if not key[2]}))
     for key, settings in values.groupby([*model, "control"]) if level else ():
-        value = interpolated(list(settings["cost"]), list(settings["score"]), level)
+        row = dict(zip([*model, "control"], key, strict=True))
+        low, high = reached[row["codes"], row["variant"], row["control"]]
+        value = interpolated(list(settings["cost"]), list(settings["score"]), level) if low <= level <= high else None
         if value is not None:
-            row = dict(zip([*model, "control"], key, strict=True)) | {"metric": wanted.name, "level": level}
-            yield row | {"value": value}
-            if row["control"]:
-                yield row | {"value": value, "variant": "", "kind": ""}
+            yield row | {"metric": wanted.name, "level": level, "value": value}
+
+
+def _one_of_each(spans: Mapping[tuple[int, str], tuple[float, float]]) -> list[tuple[float, float]]:
+    """The ranges of costs that have a voice in where variants are compared: of a sum and its paths one alone."""
+    voices = {}
+    for (codes, variant), span in sorted(spans.items()):  # a sum stands before its paths
+        whole = variant.rpartition(" (")[0] if variant.endswith(PATH) else variant
+        voices.setdefault((codes, whole), span)
+    return list(voices.values())
+
+
+def _stand_ins(matched: list[dict], wanted: Metric) -> Iterator[dict]:
+    """Controls for variants whose own are not at this cost, in rows without a variant: those of the variant that has the best."""
+    by_variant: dict[tuple, dict[str, list[dict]]] = {}
+    for row in matched:
+        if row["control"]:
+            by_variant.setdefault((row["codes"], row["control"]), {}).setdefault(row["variant"], []).append(row)
+    sign = 1 if wanted.higher_is_better else -1
+    for variants in by_variant.values():
+        best = max(variants.values(), key=lambda rows: sign * sum(row["value"] for row in rows) / len(rows))
+        yield from (row | {"variant": "", "kind": ""} for row in best)
 
 
 def _of_no_model(metrics: pd.DataFrame, place: Sequence[str], wanted: Metric, score: Metric) -> Iterator[dict]:
@@ -198,16 +219,25 @@ class Ranking(NamedTuple):
 
 
 def rankings(table: pd.DataFrame, metric: Metric) -> list[Ranking]:
-    """A ranking per place of the first variant of every system."""
+    """A ranking per dataset, layer and code size, of the first variant of every system."""
     rows = of_metric(table, metric)
     systems = [system_of(*pair) for pair in zip(rows["variant"], rows["kind"], strict=True)]
     rows = rows.assign(system=systems)[rows["mean"].notna().to_numpy() & rows["kind"].astype(bool).to_numpy()]
+    keys = ["dataset", "layer", "codes"]
+    places = table.loc[table["kind"] != "", keys].drop_duplicates()
+    several = [name for name in keys[1:] if places[name].nunique() > 1]
     found = []
-    for place in dict.fromkeys(table["dataset"]):
-        here = rows[rows["dataset"] == place].drop_duplicates("system").set_index("system")
+    for place in places.to_dict("records"):
+        here = rows[(rows[keys] == [place[name] for name in keys]).all(axis=1)]
+        here = here.drop_duplicates("system").set_index("system")
         values = {name: float(here.loc[name, "mean"]) for name in SYSTEMS if name in here.index}
-        found.append(Ranking(place, values, here.loc[here.index == SYSTEMS[0]]))
+        said = ", ".join([place["dataset"], *(_part_of_place(name, place[name]) for name in several)])
+        found.append(Ranking(said, values, here.loc[here.index == SYSTEMS[0]]))
     return found
+
+
+def _part_of_place(name: str, value: object) -> str:
+    return f"{value} codes" if name == "codes" else str(value)
 
 
 def ranked(
@@ -252,7 +282,8 @@ def ranked(
 
 def _dead(here: pd.DataFrame) -> list[str]:
     """Variants that explain next to nothing, or whose sparse path has collapsed for a seed, in any place."""
-    idle, fallen = of_metric(here, FVU), of_metric(here, COLLAPSED)
+    whole = here[~here["variant"].str.endswith(PATH)]  # a path is not meant to explain anything by itself
+    idle, fallen = of_metric(whole, FVU), of_metric(whole, COLLAPSED)
     return list(dict.fromkeys([*idle.loc[idle["mean"] >= DEAD, "variant"], *fallen.loc[fallen["mean"] > 0, "variant"]]))
 
 

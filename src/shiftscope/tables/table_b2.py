@@ -44,7 +44,7 @@ from shiftscope.tables.saes import (
     with_equal_cost,
 )
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import Found, Verdict, anywhere
+from shiftscope.tables.verdicts import Found, Verdict, anywhere, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,13 +174,13 @@ def _beside(row: dict) -> str:
 
 
 def finding(table: pd.DataFrame) -> str:
-    """This table in one sentence for the top of the report, empty if nothing was measured on held-out words."""
-    rows = table[(table["concept"] == "") & (table["metric"] == PCC_HELDOUT.name) & table["mean"].notna()]
+    """This table in one sentence for the top of the report, empty if nothing could be compared at equal sparsity."""
+    rows = of_metric(table[(table["concept"] == "") & table["mean"].notna()], PCC_AT_L0)
     sentences = []
-    for lm, here in rows.groupby("lm", sort=False):
-        top = here.loc[here["mean"].idxmax()]
-        best = best_control(top, CONTROLS_OF_SAES)
-        beside = f", and {best[0]}, without a trained dictionary, {spoken(best[1])}" if best else ""
-        sentences.append(f"on {lm} {top['variant']} reaches a held-out PCC of {spoken(top['mean'])}{beside}")
+    for (lm, _), here in rows.groupby(["lm", "dataset"], sort=False):
+        best = best_control(here.iloc[0], CONTROLS_OF_SAES)
+        beside = f" ({best[0]}, without a trained dictionary, {spoken(best[1])})" if best else ""
+        scores = told_values(dict(zip(here["variant"], here["mean"], strict=True)))
+        sentences.append(f"on {lm} {scores} at {here['level'].iloc[0]:.3g} active latents{beside}")
     text = "; ".join(sentences)
-    return text and f"Of autoencoders of activations, {text}."
+    return text and f"Held-out PCC of sparse autoencoders: {text}."

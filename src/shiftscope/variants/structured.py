@@ -59,6 +59,13 @@ class Structured(PAnnealing):
         return weights | {"structured_encoder": scaled, "structured_encoder_bias": bias}
 
     @property
+    def _remedy(self) -> str:
+        """What lets a sparse path live that has died."""
+        if self.mode == "path_scale":
+            return "lower gamma, by which the other path is multiplied, or coefficient"
+        return "raise gamma, which weighs the norm of the other path, or lower coefficient"
+
+    @property
     def _scale(self) -> float:
         """s, by which the structured path is multiplied."""
         return self.gamma if self.mode == "path_scale" else 1.0
@@ -109,15 +116,15 @@ class Structured(PAnnealing):
     def facts(self, weights: Tensors, step: int, measured: Facts) -> Facts:
         """Those of `p_annealing`; whether the sparse path has `collapsed`, and its share of what both explain.
 
-        The share is what is lost without it.
+        The share is what is lost without it; None where both explain nothing, as before training.
         """
         alone, both = measured["reconstruction_structured"], measured["reconstruction"]
-        share = (alone - both) / max(1 - both, 1e-9)
-        collapsed = measured["l0_sparse"] < FEWEST_CODES or share < LEAST_SHARE
+        share = (alone - both) / (1 - both) if both < 1 else None
+        collapsed = measured["l0_sparse"] < FEWEST_CODES or (share is not None and share < LEAST_SHARE)
         if collapsed and step == self.steps:
             logger.warning(
-                "the sparse path has collapsed at step %d with gamma %g: %.2f codes, %.1f %% of what both paths explain; lower "
-                "gamma or coefficient", step, self.gamma, measured["l0_sparse"], 100 * share,
+                "the sparse path has collapsed at step %d with gamma %g: %.2f codes, %.1f %% of what both paths explain; %s",
+                step, self.gamma, measured["l0_sparse"], 100 * (share or 0), self._remedy,
             )  # fmt: skip
         return super().facts(weights, step, measured) | {"sparse_share": share, "collapsed": float(collapsed)}
 
