@@ -124,9 +124,8 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     ]  # the averages are of the source's concepts
     published = {
         metric: {
-            place: numbers.get(concept or AVERAGE, {})
-            for place, concept in places.items()
-            if concept or place not in set(others["dataset"])
+            place: numbers.get(concept or AVERAGE, {}) if concept or place not in set(others["dataset"]) else {}
+            for place, concept in places.items()  # which is also the order of rows: places before their concepts
         }
         for metric, numbers in PUBLISHED.items()
     }
