@@ -150,7 +150,7 @@ def test_latents_are_described_where_words_are_read_and_not_of_twins_or_what_is_
     raw = with_layers(layer_variants=["ssae", "topk"])
     raw["corpora"] = {"docs": {"kind": "docstrings"}}
     raw["activations"] = {"docs": {"lms": ["m", "twin"], "tokens": 1000, "held_out": 200, "codes": [64]}}
-    raw["variants"]["topk"] = {}
+    raw["variants"]["topk"] = {"batch_size": 100}
     assert parse_config(raw).described() == []
     raw["pairs"]["bat27"] = {}
     assert parse_config(raw).described() == [("m", "docs"), ("m@final_norm", "docs")]

@@ -24,6 +24,7 @@ def test_the_workflow_measures_a_tiny_model_on_tiny_questions(clone, tmp_path):
             lms={"tiny": {"source": "folder", "path": "lm"}},
             pairs={"truthfulqa_1_1": {"path": str(file.parent), "template": "{question} : {answer}"}},
             synthetic={},
+            activations={},
             variants={"ssae": {"steps": 60}},
             behaviour={"truthfulqa_1_1": {"doses": [-1, 1], "random": 2, "neutral": "neutral.txt"}},
         )

@@ -16,6 +16,7 @@ seeds: ["0"]
 lms: {{tiny: {{source: folder, path: {lm}, layers: [{layers}]}}}}
 pairs: {{own: {{kind: own, path: {pairs}, text_0: a, text_1: b, codes: [2]}}}}
 synthetic: {{}}
+activations: {{}}
 variants: {{pca: {{}}}}
 tables: []
 figures: []

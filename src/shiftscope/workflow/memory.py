@@ -15,7 +15,7 @@ from typing import Any
 from shiftscope.lms.base import LmManifest
 from shiftscope.variants.base import Streamed
 
-LIBRARIES = 600
+LIBRARIES = 700
 """MB of Python with PyTorch and transformers, and a reserve"""
 MARGIN = 1.1
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -58,7 +58,7 @@ def caching_mb(manifest: Path, dtype: str, batch_tokens: int, layers: int, token
 def training_mb(manifest: Path, settings: Sequence[Streamed], seeds: int, n_codes: int) -> int:
     """MB of a job that trains autoencoders: of every replica weights, gradient and two moments; a batch's codes; shards.
 
-    Models that are kept are on the disk, and one is read at a time. A batch of one replica is computed at a time, in some ten
+    Models that are kept are on the disk, and one is read at a time. A batch of one replica is computed at a time, in some twenty
     arrays of batch × F.
 
     Args:
@@ -75,7 +75,7 @@ def training_mb(manifest: Path, settings: Sequence[Streamed], seeds: int, n_code
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     d = facts["shape"]["train"][1]
     weights = 4 * d * n_codes * max(setting.matrices for setting in settings)
-    batch = 4 * max(setting.batch_size for setting in settings) * (10 * n_codes + 4 * d)
+    batch = 4 * max(setting.batch_size for setting in settings) * (20 * n_codes + 4 * d)
     rows = sorted((shard["rows"] for shard in facts["shards"]["train"]), reverse=True)[: 2 * OPEN_SHARDS]
     mapped = sum(rows) * d * BYTES[facts["stored"]]
     return round(LIBRARIES + MARGIN * (4 * weights * len(settings) * seeds + 4 * weights + batch + mapped) / 1e6)
