@@ -32,6 +32,16 @@ UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
 
 
+def path_of(variant: str, path: str) -> str:
+    """What one path of a variant is called, such as `structured (sparse path)`."""
+    return f"{variant} ({path}{PATH}"
+
+
+def whole_of(variant: str) -> str:
+    """The variant of which a name is one path, or the name itself."""
+    return variant.rpartition(" (")[0] if variant.endswith(PATH) else variant
+
+
 class DatasetFacts(TypedDict):
     """What the manifest of every dataset says (docs/file-formats.md); a dataset may add facts of its own."""
 

@@ -13,8 +13,8 @@ from helpers.tiny_lms import make_model
 from shiftscope.activations.store import Store
 from shiftscope.activations.windows import Windows, WindowsSlice, write_windows
 from shiftscope.errors import ShiftScopeError
-from shiftscope.evaluation.base import Trained
-from shiftscope.evaluation.saes import SaeSlice, a_few_at_a_time, ce_rows, check_inputs, first_rows, truth_rows
+from shiftscope.evaluation.base import Trained, few_at_a_time
+from shiftscope.evaluation.saes import SaeSlice, ce_rows, check_inputs, first_rows, truth_rows
 from shiftscope.files import read_json, write_json
 from shiftscope.models import Model
 from shiftscope.variants.p_annealing import PAnnealing
@@ -105,7 +105,7 @@ def test_a_corpus_that_tells_no_concept_has_none(tmp_path):
 
 def test_few_vectors_at_a_time_are_all_of_them(tmp_path):
     store = make_store(tmp_path, {"train": [5], "test": [3000, 10]})
-    batches = list(a_few_at_a_time(store))
+    batches = [chunk.activations for chunk in few_at_a_time(store, "test")]
     assert max(map(len, batches)) == 1024
     every = np.concatenate([chunk.activations for chunk in store.chunks("test")])
     assert np.array_equal(np.concatenate(batches), every)

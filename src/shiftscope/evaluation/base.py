@@ -13,14 +13,16 @@ from shiftscope.files import canonical_json
 from shiftscope.models import BlockFacts, Model, read_facts, read_models
 from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.variants.base import Variant, decode
-from shiftscope.vocabulary import PATH
+from shiftscope.vocabulary import path_of
 
 if TYPE_CHECKING:
-    from shiftscope.activations.store import Store
+    from shiftscope.activations.store import Chunk, Store
 
 Row = dict[str, Any]
 """a metric row, or a part of one: columns of `shiftscope.evaluation.parts.SCHEMA`"""
 
+BATCH = 1024
+"""activations whose codes in a whole dictionary are held at once"""
 RANDOM_DICTIONARIES = 5
 """random dictionaries of equal size behind each chance level"""
 
@@ -143,7 +145,14 @@ def scored_codes(one: Trained, model: Model, inputs: np.ndarray) -> Iterator[Sco
     about = described(one, model)
     yield ScoredCodes(about, codes, decode(model.arrays, codes))
     for name, found in paths.items():
-        yield ScoredCodes(about | {"variant": f"{about['variant']} ({name}{PATH}"}, found, decode(model.arrays, found))
+        yield ScoredCodes(about | {"variant": path_of(about["variant"], name)}, found, decode(model.arrays, found))
+
+
+def few_at_a_time(store: Store, split: str) -> Iterator[Chunk]:
+    """All activations of a split, so few at a time that their codes in a large dictionary fit into the memory."""
+    for chunk in store.chunks(split):
+        for start in range(0, len(chunk.token), BATCH):
+            yield chunk._replace(**{name: column[start : start + BATCH] for name, column in chunk._asdict().items()})
 
 
 def random_directions(n_codes: int, seed: int, data_seed: int, width: int) -> np.ndarray:

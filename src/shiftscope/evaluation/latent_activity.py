@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from shiftscope.activations.store import Chunk, Store
+from shiftscope.evaluation.base import few_at_a_time
 
 LOOKED_AT = 2**18
 """tokens that are looked at: held-out ones first, then of the training stream, both random samples"""
-BATCH = 1024
-"""tokens whose codes in a whole dictionary are held at once"""
 BINS = 32
 """bins of a histogram between zero and the power of two above the largest code"""
 TOP = 10
@@ -24,18 +23,12 @@ def stream(store: Store, most: int = LOOKED_AT) -> Iterator[tuple[str, Chunk]]:
     """The first `most` tokens of a store, those that are held out before those of training, few at a time, with their split."""
     left = most
     for split in ("test", "train"):
-        for part in _few_at_a_time(store, split):
+        for part in few_at_a_time(store, split):
             if not left:
                 return
             some = Chunk(*(column[:left] for column in part))
             left -= len(some.token)
             yield split, some
-
-
-def _few_at_a_time(store: Store, split: str) -> Iterator[Chunk]:
-    for chunk in store.chunks(split):
-        for start in range(0, len(chunk.token), BATCH):
-            yield Chunk(*(column[start : start + BATCH] for column in chunk))
 
 
 class Strongest(NamedTuple):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_parquet
 from shiftscope.metrics.base import metric
-from shiftscope.vocabulary import CONTROLS, PATH, SPLITS
+from shiftscope.vocabulary import CONTROLS, SPLITS, whole_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,7 @@ def read_parts(paths: Iterable[str | Path], hidden: Collection[str] = ()) -> pd.
     rows = pa.concat_tables(tables).to_pandas(types_mapper=nullable.get)
     if not hidden:
         return rows
-    whole = rows["variant"].where(~rows["variant"].str.endswith(PATH), rows["variant"].str.rpartition(" (")[0])
-    return rows[~whole.isin(hidden)].reset_index(drop=True)
+    return rows[~rows["variant"].map(whole_of).isin(hidden)].reset_index(drop=True)
 
 
 def means_by_name(rows: pd.DataFrame) -> dict[str, Any]:

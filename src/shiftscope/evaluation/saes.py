@@ -19,6 +19,7 @@ from shiftscope.evaluation.base import (
     Trained,
     common,
     described,
+    few_at_a_time,
     random_directions,
     scored_codes,
     step_of,
@@ -40,8 +41,6 @@ CE_TOKENS = 1024
 """held-out tokens on which the language model is run with reconstructions"""
 SAMPLE = 8192
 """activations of the training stream from which principal directions and linear readouts are estimated"""
-BATCH = 1024
-"""activations whose dense codes are held at once"""
 TOKENS = 4096
 """held-out tokens that are compared with the concepts of their documents"""
 
@@ -105,7 +104,7 @@ def evaluate(
     """
     dataset, twin = store.facts["dataset"], store.facts["untrained_of"]
     base = common(store, dataset, "test")
-    found = [*token_rows(trained, a_few_at_a_time(store))]
+    found = [*token_rows(trained, (chunk.activations for chunk in few_at_a_time(store, "test")))]
     if not twin:
         found += ce_rows(store, trained, lm, windows, batch_tokens)
         found += truth_rows(store, trained, documents)
@@ -185,12 +184,6 @@ def truth_rows(store: Store, trained: list[Trained], documents: Path) -> Iterato
         for seed in range(RANDOM_DICTIONARIES):
             codes = test.activations @ random_directions(size, seed, 0, store.d).T.astype(np.float32)
             yield row(codes) | {"control": "random_dictionary", "seed": seed, "codes": size}
-
-
-def a_few_at_a_time(store: Store) -> Iterator[np.ndarray]:
-    """All held-out activations, so few at a time that their codes in a large dictionary fit into the memory."""
-    for chunk in store.chunks("test"):
-        yield from (chunk.activations[start : start + BATCH] for start in range(0, len(chunk.token), BATCH))
 
 
 def first_rows(store: Store, split: str, most: int) -> Chunk:

@@ -13,7 +13,7 @@ from shiftscope.evaluation.card_file import Card, Cards, Histogram, VariantCards
 from shiftscope.report.templating import FOLDER, environment, static
 from shiftscope.tables.numbers import number
 
-LATENT_TEMPLATES = [FOLDER / name for name in ("latents.html", "page.css", "latents.css", "latents.js")]
+LATENT_TEMPLATES = [FOLDER / name for name in ("latents.html", "head.html", "page.css", "latents.css", "latents.js")]
 """files the page is made of besides Python: a rule that writes it declares them as its code"""
 AT_ONCE = 5
 """contexts of a latent that are shown before one asks for the others"""

@@ -25,7 +25,7 @@ from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, parsed
 if TYPE_CHECKING:
     import pandas as pd
 
-TEMPLATES = [FOLDER / name for name in ("page.html", "page.css", "page.js")]
+TEMPLATES = [FOLDER / name for name in ("page.html", "head.html", "page.css", "page.js")]
 """Files the page is made of besides Python: a rule that writes the report declares them as its code."""
 MARKS = {
     verdicts.REPRODUCED: "full",

@@ -28,7 +28,7 @@ from shiftscope.tables.verdicts import (
     of_metric,
     status,
 )
-from shiftscope.vocabulary import CONTROLS, PATH
+from shiftscope.vocabulary import CONTROLS, PATH, whole_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,8 +159,7 @@ def _one_of_each(spans: Mapping[tuple[int, str], tuple[float, float]]) -> list[t
     """The ranges of costs that have a voice in where variants are compared: of a sum and its paths one alone."""
     voices = {}
     for (codes, variant), span in sorted(spans.items()):  # a sum stands before its paths
-        whole = variant.rpartition(" (")[0] if variant.endswith(PATH) else variant
-        voices.setdefault((codes, whole), span)
+        voices.setdefault((codes, whole_of(variant)), span)
     return list(voices.values())
 
 
