@@ -94,6 +94,12 @@ def rule_name(rule, *names):
 RULE_NAMES = []
 
 
+def sharing(alone, shared):
+    """The name of a rule whose jobs do the work of several of another's: it goes before that one."""
+    workflow.ruleorder(shared, alone)
+    return shared
+
+
 def modules_of(script, *named):
     """The script first, then every project file that it or a module imported by name loads: inputs of its rule."""
     files = code_of(ROOT / "scripts" / script, list(named), ROOT / "src")

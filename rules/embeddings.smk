@@ -1,16 +1,20 @@
 # The embeddings of text pairs by every language model, and mapped ones.
 
 
+def written(key, output):
+    """The `lm`s or `dataset`s of a job's folders, in their order. Derived from its output, so that they are no reason to rerun."""
+    return list(dict.fromkeys(paths.parsed(paths.EMBEDDINGS_MANIFEST, file)[key] for file in output.manifests))
+
+
 def embed_slice(w, output):
     """`layer` is that of the folder with the LM's plain name; a further layer stands in its folder's name."""
-    name = lm_of(paths.parsed(paths.EMBEDDINGS_MANIFEST, output.manifest[0])["lm"])
+    name = lm_of(written("lm", output)[0])
     lm = STUDY.lms[name]
     return json_of(
         lm=name,
-        dataset=w.dataset,
+        trained_on={dataset: STUDY.is_trained_on(dataset) for dataset in written("dataset", output)},
         layer=lm.layer,
         token="last",
-        trained_on=STUDY.is_trained_on(w.dataset),
         dtype=lm.dtype,
         batch_tokens=lm.batch_tokens,
         device_map=lm.device_map,
@@ -18,9 +22,8 @@ def embed_slice(w, output):
 
 
 def layers_in(w, output):
-    """The layers of a job's folders. Derived from its output, so that it is no reason to rerun."""
-    names = [paths.parsed(paths.EMBEDDINGS_MANIFEST, file)["lm"] for file in output.manifest]
-    return [STUDY.layers_of(lm_of(name))[name] for name in names]
+    """The layers of a job's folders."""
+    return [STUDY.layers_of(lm_of(name))[name] for name in written("lm", output)]
 
 
 def passes_of(lm, dataset, manifest):
@@ -46,42 +49,51 @@ def some_of(lm, names):
 
 
 def passes():
-    """What one pass through a language model reads: `(rule, lms, names of the lm at its layers, datasets)`."""
+    """What one job embeds: `(rule, lms, names of the lm at its layers, its datasets, allowed for the wildcard among these)`."""
     single = [lm for lm in READ if len(STUDY.layers_of(lm)) == 1]
     several = {}
     for lm, dataset in ((lm, dataset) for lm in READ if lm not in single for dataset in STUDY.pairs):
         for names in passes_of(lm, dataset, paths.EMBEDDINGS_MANIFEST):
             several.setdefault((lm, *names), []).append(dataset)
-    yield "embed_pairs", single, ["{lm}"], list(STUDY.pairs)
+    yield "embed_pairs", single, ["{lm}"], ["{dataset}"], list(STUDY.pairs)
+    together = {}
+    for lm, job in ((lm, job) for lm in single for job in STUDY.embedded_together(lm, STUDY.pairs)):
+        together.setdefault(job, []).append(lm)
+    for job, lms in together.items():
+        yield sharing("embed_pairs", rule_name("embed_pairs", *job)), lms, ["{lm}"], job, []
     for (lm, *names), datasets in several.items():
-        yield rule_name("embed_pairs", lm, *some_of(lm, names)), [lm], names, datasets
+        alone = rule_name("embed_pairs", lm, *some_of(lm, names))
+        yield alone, [lm], names, ["{dataset}"], datasets
+        for job in STUDY.embedded_together(lm, datasets):
+            shared = rule_name("embed_pairs", lm, *some_of(lm, names), *job)
+            yield sharing(alone, shared), [lm], names, job, []
 
 
-def at_layers(pattern, names):
-    """A pattern of embeddings for the names that a language model has at several layers."""
-    return [pattern.replace("{lm}", name) for name in names]
+def of_all(pattern, datasets, names=("{lm}",)):
+    """Files of some datasets, each for all names that a language model has at several layers."""
+    return [pattern.replace("{dataset}", dataset).replace("{lm}", name) for dataset in datasets for name in names]
 
 
-for name, lms, names, datasets in passes():
+for name, lms, names, datasets, allowed in passes():
 
     rule:
         name:
             name
         input:
-            pairs=ancient(paths.PAIRS),
-            pairs_manifest=paths.PAIRS_MANIFEST,
+            pairs=ancient(of_all(paths.PAIRS, datasets)),
+            pairs_manifests=of_all(paths.PAIRS_MANIFEST, datasets),
             lm_manifest=paths.LM.replace("{lm}", lm_of(names[0])),
             modules=modules_of("embed_pairs.py"),
         output:
-            embeddings=at_layers(paths.EMBEDDINGS, names),
-            manifest=at_layers(paths.EMBEDDINGS_MANIFEST, names),
+            embeddings=of_all(paths.EMBEDDINGS, datasets, names),
+            manifests=of_all(paths.EMBEDDINGS_MANIFEST, datasets, names),
         log:
-            log_of("embed_pairs", f"{names[0]}/{{dataset}}"),
+            log_of("embed_pairs", f"{names[0]}/{datasets[0]}"),
         benchmark:
-            benchmark_of("embed_pairs", f"{names[0]}/{{dataset}}")
+            benchmark_of("embed_pairs", f"{names[0]}/{datasets[0]}")
         wildcard_constraints:
             lm=one_of(lms),
-            dataset=one_of(datasets),
+            dataset=one_of(allowed),
         priority: 10  # everything else of a language model waits for these
         threads: 1
         resources:
@@ -90,11 +102,11 @@ for name, lms, names, datasets in passes():
             slice=embed_slice,
             layers=layers_in,
         message:
-            f"embeddings of {{wildcards.dataset}} by {names[0].replace('{lm}', '{wildcards.lm}')}, {{params.layers}}"
+            f"embeddings of {', '.join(datasets).replace('{dataset}', '{wildcards.dataset}')} by {names[0].replace('{lm}', '{wildcards.lm}')}, {{params.layers}}"
         shell:
-            "{PYTHON} {input.modules[0]} --pairs {input.pairs} --pairs-manifest {input.pairs_manifest}"
+            "{PYTHON} {input.modules[0]} --pairs {input.pairs} --pairs-manifests {input.pairs_manifests}"
             " --lm-manifest {input.lm_manifest} --layers {params.layers} --embeddings {output.embeddings}"
-            " --manifest {output.manifest} --params {params.slice:q} --modules {input.modules} --threads {threads}"
+            " --manifests {output.manifests} --params {params.slice:q} --modules {input.modules} --threads {threads}"
             " --log {log}"
 
 

@@ -41,17 +41,15 @@ def train_modules(names):
     return modules
 
 
-def jobs_of_training():
+def jobs_of_training(rule, datasets, places):
     """`(rule, variants, where it is the rule)`: one rule for any variant, and one for those that share a job."""
-    yield "train", ["{variant}"], {"dataset": one_of([*STUDY.pairs, *STUDY.synthetic])}
-    for names, places in STUDY.trained_together().items():
+    yield rule, ["{variant}"], {"dataset": one_of(datasets)}
+    for names, places in STUDY.trained_together(places).items():
         here = "|".join(f"{re.escape(lm)}(?=/{re.escape(dataset)}/codes_{codes}/)" for lm, dataset, codes in places)
-        shared = rule_name("train", *names)
-        workflow.ruleorder(shared, "train")
-        yield shared, list(names), {"lm": f"(?:{here})"}
+        yield sharing(rule, rule_name(rule, *names)), list(names), {"lm": f"(?:{here})"}
 
 
-for name, names, places in jobs_of_training():
+for name, names, places in jobs_of_training("train", [*STUDY.pairs, *STUDY.synthetic], STUDY.trained_on()):
 
     rule:
         name:
@@ -82,29 +80,41 @@ for name, names, places in jobs_of_training():
             " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
 
 
-rule train_streamed:
-    input:
-        shards=ancient(lambda w: shards_of(w.lm, w.dataset, "train")),
-        manifest=paths.STORE,
-        modules=train_modules(["{variant}"]),
-    output:
-        weights=paths.MODELS,
-        sidecars=paths.MODELS_SIDECAR,
-    log:
-        log_of("train_streamed", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}"),
-    benchmark:
-        benchmark_of("train_streamed", "{lm}/{dataset}/codes_{codes}/{variant}/seeds_{block}")
-    wildcard_constraints:
-        dataset=one_of(STUDY.activations),
-    threads: 1  # a seed fixes a result on so many threads
-    resources:
-        mem_mb=lambda w, input: training_mb(
-            Path(input.manifest), STUDY.variants[w.variant].settings, len(seeds_of(w.block)), int(w.codes)
-        ),
-    params:
-        slice=train_slice(["{variant}"]),
-    message:
-        "train {wildcards.variant} on activations of {wildcards.dataset} by {wildcards.lm}, {wildcards.codes} codes, seeds {wildcards.block}"
-    shell:
-        "{PYTHON} {input.modules[0]} --manifest {input.manifest} --weights {output.weights} --sidecars {output.sidecars}"
-        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+def memory_of_streaming(names):
+    """What the variant of a job that takes most takes: they are trained one after the other."""
+
+    def memory(w, input):
+        seeds, codes = len(seeds_of(w.block)), int(w.codes)
+        return max(training_mb(Path(input.manifest), one.settings, seeds, codes) for one in named(names, w).values())
+
+    return memory
+
+
+for name, names, places in jobs_of_training("train_streamed", STUDY.activations, STUDY.streamed_on()):
+
+    rule:
+        name:
+            name
+        input:
+            shards=ancient(lambda w: shards_of(w.lm, w.dataset, "train")),
+            manifest=paths.STORE,
+            modules=train_modules(names),
+        output:
+            weights=[paths.MODELS.replace("{variant}", variant) for variant in names],
+            sidecars=[paths.MODELS_SIDECAR.replace("{variant}", variant) for variant in names],
+        log:
+            log_of("train_streamed", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}"),
+        benchmark:
+            benchmark_of("train_streamed", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}")
+        wildcard_constraints:
+            **places,
+        threads: 1  # a seed fixes a result on so many threads
+        resources:
+            mem_mb=memory_of_streaming(names),
+        params:
+            slice=train_slice(names),
+        message:
+            f"train {', '.join(names).replace('{variant}', '{wildcards.variant}')} on activations of {{wildcards.dataset}} by {{wildcards.lm}}, {{wildcards.codes}} codes, seeds {{wildcards.block}}"
+        shell:
+            "{PYTHON} {input.modules[0]} --manifest {input.manifest} --weights {output.weights} --sidecars {output.sidecars}"
+            " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

@@ -1,4 +1,4 @@
-"""Embed both texts of every pair with a language model: the last token's activation, at one or several layers."""
+"""Embed both texts of every pair of some datasets with a language model: the last token's activation, at one or several layers."""
 
 from pathlib import Path
 
@@ -7,16 +7,18 @@ from shiftscope.workflow.job import run, state_folder
 
 
 def main(
-    pairs: Path,
-    pairs_manifest: Path,
+    pairs: list[Path],
+    pairs_manifests: list[Path],
     lm_manifest: Path,
     layers: list[str],
     embeddings: list[Path],
-    manifest: list[Path],
+    manifests: list[Path],
     params: EmbedSlice,
 ) -> None:
-    state = state_folder(params, [pairs, pairs_manifest, lm_manifest], more=layers)
-    embed_pairs(params, layers, pairs, pairs_manifest, lm_manifest.parent, embeddings, manifest, state)
+    """`embeddings` and `manifests` are those of the first dataset at all layers, then those of the second."""
+    state = state_folder(params, [*pairs, *pairs_manifests, lm_manifest], more=layers)
+    files = list(zip(embeddings, manifests, strict=True))
+    embed_pairs(params, layers, list(zip(pairs, pairs_manifests, strict=True)), lm_manifest.parent, files, state)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from shiftscope.workflow.imports import code_of
 SCRIPT = ROOT / "scripts/embed_pairs.py"
 
 
-PARAMS = {"lm": "tiny", "dataset": "tiny_pairs", "layer": "final_norm", "token": "last", "dtype": "float32", "batch_tokens": 4}  # fmt: skip
+PARAMS = {"lm": "tiny", "trained_on": {"tiny_pairs": True, "others": False}, "layer": "final_norm", "token": "last", "dtype": "float32", "batch_tokens": 4}  # fmt: skip
 
 
 class Job:
@@ -48,9 +48,9 @@ class Job:
         self.folder, self.texts = folder, texts
 
     def command(self, out: str, layer: str = "final_norm") -> list[str]:
-        return ["python", str(SCRIPT), "--pairs", "pairs.parquet", "--pairs-manifest", "pairs.json",
+        return ["python", str(SCRIPT), "--pairs", "pairs.parquet", "--pairs-manifests", "pairs.json",
                 "--lm-manifest", "lm/manifest.json", "--embeddings", f"{out}/embeddings.safetensors",
-                "--layers", layer, "--manifest", f"{out}/manifest.json", "--params", json.dumps(PARAMS),
+                "--layers", layer, "--manifests", f"{out}/manifest.json", "--params", json.dumps(PARAMS),
                 "--modules", *map(str, code_of(SCRIPT, [], ROOT / "src"))]  # fmt: skip
 
     def start(self, out: str) -> subprocess.Popen:
@@ -63,11 +63,14 @@ class Job:
         """The same in this process, with as many threads."""
         monkeypatch.chdir(self.folder)
         monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
-        files = map(Path, ("pairs.parquet", "pairs.json", "lm/manifest.json"))
-        outputs = [[self.folder / out / name] for name in ("embeddings.safetensors", "manifest.json")]
-        with threadpool_limits(1, "openmp"):
-            script("embed_pairs").main(*files, ["final_norm"], *outputs, EmbedSlice(**PARAMS))
+        self.main(["pairs"], ["final_norm"], [out])
         return self.folder / out
+
+    def main(self, pairs: list[str], layers: list[str], outs: list[str]) -> None:
+        inputs = [[Path(f"{name}.{ending}") for name in pairs] for ending in ("parquet", "json")]
+        outputs = [[self.folder / out / name for out in outs] for name in ("embeddings.safetensors", "manifest.json")]
+        with threadpool_limits(1, "openmp"):
+            script("embed_pairs").main(*inputs, Path("lm/manifest.json"), layers, *outputs, EmbedSlice(**PARAMS))
 
     def finish(self, out: str) -> Path:
         done = self.run(out)
@@ -75,7 +78,7 @@ class Job:
         return self.folder / out
 
     def batches(self) -> list[Path]:
-        return sorted(self.folder.glob("work/state/*/batch_*.safetensors"))
+        return sorted(self.folder.glob("work/state/*/tiny_pairs/batch_*.safetensors"))
 
 
 def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
@@ -112,6 +115,23 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch
         assert distance(arrays[name][0, row], single) < TOLERANCE
 
 
+def test_datasets_that_share_a_job_are_embedded_as_alone_at_every_layer(tmp_path, monkeypatch):
+    job = Job(tmp_path)
+    write_json(tmp_path / "others.json", job.facts | {"dataset": "others"})
+    pq.write_table(table(job.texts[:40], job.texts[60:100]), tmp_path / "others.parquet")
+    whole = job.here(monkeypatch, "whole")
+    layers = ["resid_post.0", "final_norm"]
+    job.main(["others", "pairs"], layers, ["others_0", "others_1", "pairs_0", "pairs_1"])
+    for name in ("embeddings.safetensors", "manifest.json"):
+        assert sha256_of(tmp_path / "pairs_1" / name) == sha256_of(whole / name)
+    job.main(["others"], ["final_norm"], ["alone"])
+    assert sha256_of(tmp_path / "others_1/manifest.json") == sha256_of(tmp_path / "alone/manifest.json")
+    found = [read_json(tmp_path / out / "manifest.json") for out in ("others_0", "others_1", "pairs_0", "pairs_1")]
+    assert [(one["dataset"], one["layer"], one["shape"][1]) for one in found] == [
+        ("others", *layers[:1], 40), ("others", *layers[1:], 40), ("tiny_pairs", *layers[:1], 150), ("tiny_pairs", *layers[1:], 150)
+    ]  # fmt: skip
+
+
 def test_pairs_that_end_in_different_words_while_others_do_not_are_odd_and_said(tmp_path, monkeypatch, caplog):
     job = Job(tmp_path)
     texts = [[f"{first} {word} is red" for word in WORDS[:18]] for first in ("the", "a")]
@@ -123,7 +143,7 @@ def test_pairs_that_end_in_different_words_while_others_do_not_are_odd_and_said(
     arrays, about = read_tensors(made / "embeddings.safetensors")
     assert np.flatnonzero(arrays["odd"][0]).tolist() == [3]
     assert about["odd"] == read_json(made / "manifest.json")["odd"] == 1
-    assert "1 of 6 training pairs are odd: 1 end in different tokens while the others do not" in caplog.text
+    assert "tiny_pairs: 1 of 6 training pairs are odd: 1 end in different tokens while the others do not" in caplog.text
 
 
 def test_the_script_names_the_row_and_the_side(tmp_path):

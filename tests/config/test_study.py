@@ -54,19 +54,22 @@ def test_variants_share_a_job_where_they_are_trained():
     raw = with_value("variants.ssae_paper.trained_with", "ssae")
     raw["synthetic"]["tiny"]["codes"] = {3: "all", 6: ["ssae_paper"]}
     raw["variants"]["ssae_paper"]["datasets"] = ["mine", "tiny"]
-    assert parse_config(raw).trained_together() == {
+    config = parse_config(raw)
+    assert config.trained_together(config.trained_on()) == {
         ("ssae", "ssae_paper"): [("m", "mine", 2), ("twin", "mine", 2), ("synthetic", "tiny", 3)]
     }
-    assert parse_config(GOOD).trained_together() == {}
+    assert parse_config(GOOD).trained_together(config.trained_on()) == {}
     raw["variants"] = dict(reversed(raw["variants"].items()))
-    assert list(parse_config(raw).trained_together()) == [("ssae", "ssae_paper")]  # the job is called after its host
+    assert list(parse_config(raw).trained_together(config.trained_on())) == [
+        ("ssae", "ssae_paper")
+    ]  # the job is called after its host
 
 
 @pytest.mark.parametrize(
     ("name", "host", "says"),
     [
         ("ssae_paper", "ssea", "did you mean 'ssae'?"),
-        ("ssae_paper", "ssae_paper", "other variant 'ssae_paper'"),
+        ("ssae_paper", "ssae_paper", "other entry 'ssae_paper'"),
         ("ssae_paper", "mean_difference", "jobs share one way"),
         ("dictionary_learning", "mean_difference", "seeds enter only one of dictionary_learning and mean_difference"),
         ("affine", "ssae_paper", "ssae_paper is itself trained with ssae: write ssae"),
@@ -78,6 +81,26 @@ def test_variants_that_cannot_share_a_job_are_refused(name, host, says):
         raw["variants"]["ssae_paper"]["trained_with"] = "ssae"
     said = refusal(raw)
     assert f"variants.{name}.trained_with: " in said and says in said
+
+
+def test_datasets_share_a_job_where_they_are_embedded():
+    raw = with_value("pairs.lang_1_1", {"embedded_with": "mine"})
+    raw["pairs"]["gender_1_1"] = {"embedded_with": "mine"}
+    raw["lms"]["m"]["pairs"] = ["lang_1_1", "gender_1_1", "mine"]
+    raw["lms"]["twin"]["pairs"] = ["lang_1_1", "gender_1_1"]
+    config = parse_config(raw)
+    assert config.embedded_together("m", config.pairs) == [("mine", "lang_1_1", "gender_1_1")]
+    assert config.embedded_together("m", ["lang_1_1"]) == []
+    assert config.embedded_together("twin", config.pairs) == [("lang_1_1", "gender_1_1")]  # the host's place is taken
+    assert parse_config(GOOD).embedded_together("m", parse_config(GOOD).pairs) == []
+
+
+@pytest.mark.parametrize(("host", "says"), [("lang_1_1", "other entry 'lang_1_1'"), ("mien", "did you mean 'mine'?"), ("gender_1_1", "gender_1_1 is itself embedded with mine: write mine")])  # fmt: skip
+def test_datasets_that_cannot_share_a_job_are_refused(host, says):
+    raw = with_value("pairs.lang_1_1", {"embedded_with": host})
+    raw["pairs"]["gender_1_1"] = {"embedded_with": "mine"}
+    said = refusal(raw)
+    assert "pairs.lang_1_1.embedded_with: " in said and says in said
 
 
 def test_mapped_embeddings_are_shown_beside_those_they_were_made_from():

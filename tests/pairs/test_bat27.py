@@ -308,9 +308,11 @@ def test_words_are_embedded_by_the_ordinary_rule(tmp_path):
     some = [row for row in some if {row["text_0"], row["text_1"]} & set(WORDS)]
     pq.write_table(pa.Table.from_pylist(some, schema=pq.read_schema(pairs)), pairs)
     fetch_lm("tiny", {"kind": "folder", "path": str(save_lm(tmp_path / "source"))}, tmp_path / "lm", tmp_path, None)
-    asked = EmbedSlice(lm="tiny", dataset="bat27", layer="final_norm", token="last", dtype="float32", batch_tokens=64)
+    asked = EmbedSlice(
+        lm="tiny", trained_on={"one": True}, layer="final_norm", token="last", dtype="float32", batch_tokens=64
+    )
     out = tmp_path / "embeddings.safetensors", tmp_path / "embeddings.json"
-    embed_pairs(asked, ["final_norm"], pairs, manifest, tmp_path / "lm", [out[0]], [out[1]], tmp_path / "state")
+    embed_pairs(asked, ["final_norm"], [(pairs, manifest)], tmp_path / "lm", [out], tmp_path / "state")
     data = read_embeddings(*out)
     assert len(data.rows("train")) == len(known) > 3
     assert data.truths["concepts"].shape == (1, len(some), 27)

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shiftscope.activations.last_token import embed_layers, last_token_ids
 from shiftscope.activations.layers import check_layers
@@ -18,6 +18,10 @@ from shiftscope.odd_pairs import odd_pairs, warning
 from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
 from shiftscope.vocabulary import SPLITS, DatasetFacts
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
 logger = logging.getLogger(__name__)
 
 
@@ -25,11 +29,10 @@ class EmbedSlice(Strict):
     """The slice of the config of embeddings; `layer` is the LM's main one."""
 
     lm: str
-    dataset: str
+    trained_on: dict[str, bool]
+    """for each dataset, whether anything is trained on its pairs, so that odd ones are left out of training"""
     layer: str
     token: Literal["last"]
-    trained_on: bool = True
-    """whether anything is trained on these pairs, so that odd ones are left out of training"""
     dtype: str
     batch_tokens: int
     device_map: str | dict[str, int | str] | None = None
@@ -38,53 +41,65 @@ class EmbedSlice(Strict):
 def embed_pairs(
     asked: EmbedSlice,
     layers: Sequence[str],
-    pairs: Path,
-    pairs_manifest: Path,
+    pairs: Sequence[tuple[Path, Path]],
     lm: Path,
-    embeddings: Sequence[Path],
-    manifests: Sequence[Path],
+    files: Sequence[tuple[Path, Path]],
     state: Path,
 ) -> None:
-    """Read both texts of every pair and write what each layer has at their last tokens.
+    """Read both texts of every pair and write what each layer has at their last tokens; the LM is loaded once.
 
     Args:
         asked: how to read.
-        layers: which of the LM's layers, in the order of `embeddings` and `manifests`.
-        pairs: the pairs' Parquet file, `pairs_manifest` its manifest.
-        pairs_manifest: see `pairs`.
+        layers: which of the LM's layers.
+        pairs: of each dataset the pairs' Parquet file and its manifest.
         lm: the LM's folder.
-        embeddings: files to write, one per layer.
-        manifests: their manifests.
+        files: to write, embeddings and their manifest: of the first dataset one per layer, then of the second.
         state: folder of what is done so far; removed in the end.
     """
-    facts: DatasetFacts = read_json(pairs_manifest)
     about_lm = read_manifest(lm)
     check_layers(layers, about_lm["n_layers"])
-    table = read_parquet(pairs)
     model, tokenizer = load(lm, asked.dtype, asked.device_map)
-    texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
-    rows = embed_layers(
-        model,
-        tokenizer,
-        texts,
-        layers,
-        batch_tokens=asked.batch_tokens,
-        state=state,
-        progress=f"{asked.lm} reads {asked.dataset}",
-        name=lambda index: f"{pairs} row {index % len(table)}, text_{index // len(table)}",
-    )
-    common = labels(table, facts["truths"])
-    training, last = common["split"] == SPLITS.index("train"), last_token_ids(tokenizer, texts).reshape(2, -1)
-    for layer, file, manifest in zip(layers, embeddings, manifests, strict=True):
-        sides = {"embedding_0": rows[layer][None, : len(table)], "embedding_1": rows[layer][None, len(table) :]}
-        shifts = sides["embedding_1"][0] - sides["embedding_0"][0]
-        odd = odd_pairs(shifts, training & asked.trained_on, last)
-        if asked.trained_on and (said := warning(odd, shifts, training)):
-            logger.warning("%s", said)
-        sides["odd"] = odd.both[None]
-        about = {
-            "lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token,
-            "dtype": asked.dtype, "shape": list(sides["embedding_0"].shape), "odd": int(odd.both.sum()),
-        }  # fmt: skip
-        write_embeddings(file, manifest, common | sides, EmbeddingFacts(**(facts | about)), about)
+    for number, (source, manifest) in enumerate(pairs):
+        facts: DatasetFacts = read_json(manifest)
+        table = read_parquet(source)
+        texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
+        rows = embed_layers(
+            model,
+            tokenizer,
+            texts,
+            layers,
+            batch_tokens=asked.batch_tokens,
+            state=state / facts["dataset"],
+            progress=f"{asked.lm} reads {facts['dataset']}",
+            name=lambda index, source=source, table=table: (
+                f"{source} row {index % len(table)}, text_{index // len(table)}"
+            ),
+        )
+        last = last_token_ids(tokenizer, texts).reshape(2, -1)
+        written = files[number * len(layers) : (number + 1) * len(layers)]
+        for layer, (file, about_file) in zip(layers, written, strict=True):
+            about = {"lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token, "dtype": asked.dtype}  # fmt: skip
+            _write(file, about_file, table, rows[layer], last, facts, about, asked.trained_on[facts["dataset"]])
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _write(
+    file: Path,
+    manifest: Path,
+    table: pa.Table,
+    rows: np.ndarray,
+    last: np.ndarray,
+    facts: DatasetFacts,
+    about: dict[str, Any],
+    trained_on: bool,
+) -> None:
+    """Write a layer's rows `[2n, d]`, those of first texts before those of second; `last` `[2, n]` are last tokens."""
+    common = labels(table, facts["truths"])
+    sides = {"embedding_0": rows[None, : len(table)], "embedding_1": rows[None, len(table) :]}
+    shifts, training = sides["embedding_1"][0] - sides["embedding_0"][0], common["split"] == SPLITS.index("train")
+    odd = odd_pairs(shifts, training & trained_on, last)
+    if trained_on and (said := warning(odd, shifts, training)):
+        logger.warning(f"{facts['dataset']}: %s", said)  # by dataset: the terminal shows the first of each kind
+    sides["odd"] = odd.both[None]
+    about |= {"shape": list(sides["embedding_0"].shape), "odd": int(odd.both.sum())}
+    write_embeddings(file, manifest, common | sides, EmbeddingFacts(**(facts | about)), about)

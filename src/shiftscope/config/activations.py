@@ -50,8 +50,6 @@ def _wrong_readers(study: Study) -> Iterator[str]:
     for name in (name for name, of_text in reads.items() if of_text):
         if not study.activations:
             yield f"variants.{name} learns from activations, and `activations` has no entry: add one, or leave {name} out"
-        if study.variants[name].trained_with:
-            yield f"variants.{name}.trained_with: each autoencoder of activations is a job of its own: remove this key"
 
 
 def _listed(section: str, entries: Mapping[str, DatasetEntry | StoreEntry]) -> Iterator[tuple[str, str]]:

@@ -54,6 +54,8 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         *_collisions(top, entries),
         *_listed_names(entries, top.activations),
         *_origins_of_lms(entries),
+        *_hosts("pairs", entries["pairs"], "embedded_with"),
+        *_hosts("variants", entries["variants"], "trained_with"),
         *_shared_jobs(entries["variants"]),
         *_code_sizes(entries),
         *_idle_words(entries),
@@ -121,17 +123,22 @@ def _origins_of_lms(entries: Entries) -> Iterator[str]:
             yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"
 
 
+def _hosts(section: str, entries: dict[str, Any], key: str) -> Iterator[str]:
+    """What entries share a job with is another that has one of its own."""
+    for name, host in ((name, getattr(entry, key)) for name, entry in entries.items()):
+        place, others = f"{section}.{name}.{key}", sorted(set(entries) - {name})
+        if host is not None and host not in others:
+            yield f"{place}: {unknown(f'other entry {host!r}', host, others)}"
+        elif host is not None and (whose := getattr(entries[host], key)) is not None:
+            yield f"{place}: {host} is itself {key.replace('_', ' ')} {whose}: write {whose}"
+
+
 def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:
     for name, entry in variants.items():
-        if entry.trained_with is None:
+        place, host = f"variants.{name}.trained_with", variants.get(entry.trained_with or "")
+        if host is None:
             continue
-        place, host = f"variants.{name}.trained_with", variants.get(entry.trained_with)
-        if host is None or host is entry:
-            others = sorted(set(variants) - {name})
-            yield f"{place}: {unknown(f'other variant {entry.trained_with!r}', entry.trained_with, others)}"
-        elif host.trained_with is not None:
-            yield f"{place}: {entry.trained_with} is itself trained with {host.trained_with}: write {host.trained_with}"
-        elif host.params.training != entry.params.training:
+        if host.params.training != entry.params.training:
             yield (
                 f"{place}: {name} is trained in the way {entry.params.training} and {entry.trained_with} in the way "
                 f"{host.params.training}: jobs share one way"

@@ -151,6 +151,17 @@ class DatasetEntry(KindEntry):
     variants: Selected | None = None
 
 
+class PairsEntry(DatasetEntry):
+    """A dataset of text pairs.
+
+    `embedded_with` is a dataset in whose job it is embedded, which saves loading language models; a change of either embeds
+    both again.
+    """
+
+    params: PairDataset
+    embedded_with: str | None = None
+
+
 class BehaviourEntry(Strict):
     """What is measured of a language model's answers to a dataset's held-out questions while it is steered.
 
@@ -251,7 +262,7 @@ class VariantEntry(KindEntry):
 
 
 ENTRIES: dict[str, type[KindEntry]] = {
-    "corpora": KindEntry, "lms": LmEntry, "pairs": DatasetEntry, "synthetic": DatasetEntry, "variants": VariantEntry
+    "corpora": KindEntry, "lms": LmEntry, "pairs": PairsEntry, "synthetic": DatasetEntry, "variants": VariantEntry
 }  # fmt: skip
 
 

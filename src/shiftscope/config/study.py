@@ -6,7 +6,15 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from shiftscope.config.sections import BehaviourEntry, DatasetEntry, KindEntry, LmEntry, StoreEntry, VariantEntry
+from shiftscope.config.sections import (
+    BehaviourEntry,
+    DatasetEntry,
+    KindEntry,
+    LmEntry,
+    PairsEntry,
+    StoreEntry,
+    VariantEntry,
+)
 from shiftscope.kinds import Strict
 from shiftscope.vocabulary import MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.workflow.paths import AT, at_layer, lm_of
@@ -18,7 +26,7 @@ class Study(Strict):
     blocks: list[str]
     corpora: dict[str, KindEntry]
     lms: dict[str, LmEntry]
-    pairs: dict[str, DatasetEntry]
+    pairs: dict[str, PairsEntry]
     synthetic: dict[str, DatasetEntry]
     activations: dict[str, StoreEntry]
     variants: dict[str, VariantEntry]
@@ -198,19 +206,20 @@ class Study(Strict):
 
     def jobs_on(self, lm: str, dataset: str, codes: int) -> list[tuple[str, ...]]:
         """The variants trained on a dataset, those that share a job together, the one whose job it is first."""
-        jobs: dict[str, list[str]] = {}
-        for name in self.variants_on(lm, dataset, codes):
-            jobs.setdefault(self.variants[name].trained_with or name, []).append(name)
-        return [tuple(sorted(members, key=lambda name: name != host)) for host, members in jobs.items()]
+        return _jobs({name: self.variants[name].trained_with for name in self.variants_on(lm, dataset, codes)})
 
-    def trained_together(self) -> dict[tuple[str, ...], list[tuple[str, str, int]]]:
-        """The variants that share a training job, and every (lm, dataset, codes) where just these do."""
-        places = [(*place, codes) for place in self.trained_on() for codes in self.codes(*place)]
+    def trained_together(self, places: list[tuple[str, str]]) -> dict[tuple[str, ...], list[tuple[str, str, int]]]:
+        """The variants that share a training job, and every (lm, dataset, codes) of some places where just these do."""
         found: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
-        for place in places:
-            for job in self.jobs_on(*place):
-                found.setdefault(job, []).append(place)
+        for lm, dataset, codes in ((*place, codes) for place in places for codes in self.codes(*place)):
+            for job in self.jobs_on(lm, dataset, codes):
+                found.setdefault(job, []).append((lm, dataset, codes))
         return {job: where for job, where in found.items() if len(job) > 1}
+
+    def embedded_together(self, lm: str, datasets: Iterable[str]) -> list[tuple[str, ...]]:
+        """Those of the datasets that a language model embeds in one job, by job, the one whose job it is first."""
+        read = [name for name in datasets if self._reads(lm, name)]
+        return [job for job in _jobs({name: self.pairs[name].embedded_with for name in read}) if len(job) > 1]
 
     def asked(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose behaviour is measured: of trained language models, at their main layer."""
@@ -255,3 +264,11 @@ class Study(Strict):
         if self.variants[variant].params.deterministic:
             return ["0"]
         return (self.activations[dataset].seeds if dataset in self.activations else None) or self.blocks
+
+
+def _jobs(hosts: dict[str, str | None]) -> list[tuple[str, ...]]:
+    """Names by job, the one whose job it is first; for each is given whose it shares, None for one of its own."""
+    jobs: dict[str, list[str]] = {}
+    for name, host in hosts.items():
+        jobs.setdefault(host or name, []).append(name)
+    return [tuple(sorted(members, key=lambda name: name != host)) for host, members in jobs.items()]
