@@ -2,6 +2,7 @@
 what is stale runs."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +44,28 @@ def write_text(folder: Path) -> None:
         (folder / "text" / f"{number:03}.txt").write_text(" ".join(words))
 
 
-@pytest.fixture(scope="module")
-def first(clone, tmp_path_factory) -> Project:
-    """A project that has cached activations at two layers and trained on one of them."""
-    folder = tmp_path_factory.mktemp("activations")
-    save_lm(folder / "source")
-    write_text(folder)
-    project = new_project(clone, folder)
-    (project.folder / "config.yaml").write_text(CONFIG.format(text=folder / "text", lm=folder / "source"))
-    project.run("snakemake", *TARGETS, "--cores", "2")
-    return project
+@pytest.fixture(scope="session")
+def made(clone, once) -> Path:
+    """A folder with a project (`first`) that has cached activations at two layers and trained on one of them."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        save_lm(folder / "source")
+        write_text(folder)
+        project = new_project(clone, folder)
+        (project.folder / "config.yaml").write_text(CONFIG.format(text="../text", lm="../source"))
+        project.run("snakemake", *TARGETS, "--cores", "2")
+
+    return once("activations", make)
+
+
+@pytest.fixture
+def first(made, tmp_path) -> Project:
+    """A copy of that project."""
+    shutil.copytree(made, tmp_path / "made", symlinks=True)
+    first = Project(tmp_path / "made/first")
+    first.git("remote", "set-url", "origin", "../origin.git")
+    return first
 
 
 @pytest.mark.workflow

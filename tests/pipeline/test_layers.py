@@ -1,4 +1,4 @@
-"""Several layers from one job, and what one more layer makes stale."""
+"""Several layers of several datasets from one job, and what one more layer makes stale."""
 
 import csv
 import shutil
@@ -14,7 +14,9 @@ from shiftscope.files import read_json, sha256_of
 CONFIG = """\
 seeds: ["0"]
 lms: {{tiny: {{source: folder, path: {lm}, layers: [{layers}]}}}}
-pairs: {{own: {{kind: own, path: {pairs}, text_0: a, text_1: b, codes: [2]}}}}
+pairs:
+  own: &own {{kind: own, path: {pairs}, text_0: a, text_1: b, codes: [2]}}
+  other: {{<<: *own, embedded_with: own}}
 synthetic: {{}}
 activations: {{}}
 variants: {{pca: {{}}}}
@@ -39,7 +41,9 @@ def models(layers: list[str]) -> list[str]:
 
 
 @pytest.mark.workflow
-def test_one_job_reads_all_layers_and_one_more_layer_makes_nothing_else_stale(clone, tmp_path):
+def test_one_job_reads_all_layers_of_datasets_that_share_it_and_one_more_layer_makes_nothing_else_stale(
+    clone, tmp_path
+):
     """One test, for one run: read two layers and train on both, then add a third."""
     project = shutil.copytree(clone, tmp_path / "clone")
     save_lm(project / "source")
@@ -52,9 +56,10 @@ def test_one_job_reads_all_layers_and_one_more_layer_makes_nothing_else_stale(cl
     results = project / "results"
     assert [path.name for path in (results / "logs/embed_pairs").rglob("*.log")] == ["own.log"]
     for folder, layer in (("tiny", "final_norm"), ("tiny@resid_post.0", "resid_post.0")):
-        facts = read_json(results / f"embeddings/{folder}/own/manifest.json")
-        assert (facts["lm"], facts["layer"], facts["shape"]) == ("tiny", layer, [1, 60, 32])
-        assert facts["sha256"] == sha256_of(results / f"embeddings/{folder}/own/embeddings.safetensors")
+        for dataset in ("own", "other"):
+            facts = read_json(results / f"embeddings/{folder}/{dataset}/manifest.json")
+            assert (facts["dataset"], facts["layer"], facts["shape"]) == (dataset, layer, [1, 60, 32])
+            assert facts["sha256"] == sha256_of(results / f"embeddings/{folder}/{dataset}/embeddings.safetensors")
         assert read_json(results / f"models/{folder}/own/codes_2/pca/seeds_0.json")["lm"] == "tiny"
 
     layers = [*layers, "resid_post.2"]
@@ -62,7 +67,7 @@ def test_one_job_reads_all_layers_and_one_more_layer_makes_nothing_else_stale(cl
     plans = {row[0]: row[-1] for row in rows if row[0].startswith("results/")}
     stale = {path for path, plan in plans.items() if plan != "no update"}
     assert stale == {path for path in plans if "/tiny@resid_post.2/" in path}
-    assert len(stale) == 4
+    assert len(stale) == 6
     run(project, layers, "results/embeddings/tiny@resid_post.2/own/manifest.json")
     assert read_json(results / "embeddings/tiny@resid_post.2/own/manifest.json")["layer"] == "resid_post.2"
     # now that all three are recorded, one job would read them, and it has nothing to do

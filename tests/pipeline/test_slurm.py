@@ -1,6 +1,7 @@
 """Jobs on a real SLURM cluster, one by one and grouped: nested Snakemakes, hooks and ledger do what they do locally."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers.clone import Project, new_project
@@ -28,19 +29,27 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def local(clone, tmp_path_factory) -> Project:
-    """A project that was run here, then changed so that three jobs are to be done."""
-    project = new_project(clone, tmp_path_factory.mktemp("local"))
-    project.executed(PART)
-    project.change("config.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
-    project.change("config.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {grid: {steps: [20, 21]}}")
-    return project
+def local(clone, once) -> tuple[Project, Project]:
+    """A project that was run here, then changed so that three jobs are to be done, and one in which these were done here."""
+
+    def make(folder: Path) -> None:
+        project = new_project(clone, folder)
+        project.executed(PART)
+        project.change("config.yaml", "ssae: {steps: 60,", "ssae: {steps: 61,")
+        project.change(
+            "config.yaml", "dictionary_learning: {steps: 20}", "dictionary_learning: {grid: {steps: [20, 21]}}"
+        )
+        here = Project(shutil.copytree(project.folder, folder / "here"))
+        assert here.executed(PART) == JOBS
+
+    folder = once("local", make)
+    return Project(folder / "first"), Project(folder / "here")
 
 
 @pytest.mark.parametrize("groups", [(), ("--groups", "train=fit", "evaluate=fit", "--group-components", "fit=3")])
 def test_three_jobs(cluster, local, tmp_path, groups):
-    here, there = (Project(shutil.copytree(local.folder, tmp_path / name)) for name in ("here", "there"))
-    assert here.executed(PART) == JOBS
+    changed, here = local
+    there = Project(shutil.copytree(changed.folder, tmp_path / "there"))
     there.environment = cluster.environment
     assert there.executed(PART, *PROFILE, *groups) == JOBS
     models = [path.relative_to(here.folder) for path in (here.folder / "results/models").rglob("*.safetensors")]
