@@ -84,7 +84,7 @@ def memory_of_caching(lm, dataset, layers):
 def reads_of_text():
     """What one rule caches: `(rule, lm, its names at the layers of a pass, dataset, parts)`; as `passes` in embeddings.smk."""
     for dataset, entry in STUDY.activations.items():
-        for lm, names in ((lm, names) for lm in entry.lms for names in passes_of(lm, dataset, paths.STORE)):
+        for lm, names in ((lm, names) for lm in entry.lms for names in passes_of(lm, [dataset], paths.STORE)):
             for split in entry.windows:
                 parts = [part for part in entry.parts if part.split == split]
                 yield rule_name("cache_activations", lm, dataset, split, *some_of(lm, names)), lm, names, dataset, parts

@@ -1,41 +1,41 @@
 # The embeddings of text pairs by every language model, and mapped ones.
 
 
-def written(key, output):
-    """The `lm`s or `dataset`s of a job's folders, in their order. Derived from its output, so that they are no reason to rerun."""
-    return list(dict.fromkeys(paths.parsed(paths.EMBEDDINGS_MANIFEST, file)[key] for file in output.manifests))
+def embed_slice(names, datasets):
+    """What a job depends on; `layer` is that of the folder with the LM's plain name, a further one stands in its folder's."""
 
+    def slice(w):
+        name, here = lm_of(names[0].format(**dict(w.items()))), [one.format(**dict(w.items())) for one in datasets]
+        lm = STUDY.lms[name]
+        return json_of(
+            lm=name,
+            trained_on={dataset: STUDY.is_trained_on(dataset) for dataset in here},
+            layer=lm.layer,
+            token="last",
+            dtype=lm.dtype,
+            batch_tokens=lm.batch_tokens,
+            device_map=lm.device_map,
+        )
 
-def embed_slice(w, output):
-    """`layer` is that of the folder with the LM's plain name; a further layer stands in its folder's name."""
-    name = lm_of(written("lm", output)[0])
-    lm = STUDY.lms[name]
-    return json_of(
-        lm=name,
-        trained_on={dataset: STUDY.is_trained_on(dataset) for dataset in written("dataset", output)},
-        layer=lm.layer,
-        token="last",
-        dtype=lm.dtype,
-        batch_tokens=lm.batch_tokens,
-        device_map=lm.device_map,
-    )
+    return slice
 
 
 def layers_in(w, output):
-    """The layers of a job's folders."""
-    return [STUDY.layers_of(lm_of(name))[name] for name in written("lm", output)]
+    """The layers of a job's folders. Derived from its output, so that they are no reason to rerun."""
+    names = dict.fromkeys(paths.parsed(paths.EMBEDDINGS_MANIFEST, file)["lm"] for file in output.manifests)
+    return [STUDY.layers_of(lm_of(name))[name] for name in names]
 
 
-def passes_of(lm, dataset, manifest):
+def passes_of(lm, datasets, manifest):
     """The names that a language model has at the layers of each pass through it, by the pattern of what a layer is known by.
 
-    Of several layers, a pass reads all that an earlier run recorded, or all others. So everything is read at once, and a
+    Of several layers, a pass reads all that an earlier run recorded of all its datasets, or all others. So everything is read at once, and a
     layer that is added later is read alone: read with the others, it would make all that follows from those run again.
     """
     names = list(STUDY.layers_of(lm))
     if len(names) == 1:
         return [names]
-    known = [name for name in names if manifest.format(lm=name, dataset=dataset) in RECORDED]
+    known = [name for name in names if all(manifest.format(lm=name, dataset=one) in RECORDED for one in datasets)]
     return [some for some in (known, [name for name in names if name not in known]) if some]
 
 
@@ -50,23 +50,23 @@ def some_of(lm, names):
 
 def passes():
     """What one job embeds: `(rule, lms, names of the lm at its layers, its datasets, allowed for the wildcard among these)`."""
+    shared = {lm: STUDY.embedded_together(lm) for lm in READ}
     single = [lm for lm in READ if len(STUDY.layers_of(lm)) == 1]
-    several = {}
-    for lm, dataset in ((lm, dataset) for lm in READ if lm not in single for dataset in STUDY.pairs):
-        for names in passes_of(lm, dataset, paths.EMBEDDINGS_MANIFEST):
-            several.setdefault((lm, *names), []).append(dataset)
     yield "embed_pairs", single, ["{lm}"], ["{dataset}"], list(STUDY.pairs)
-    together = {}
-    for lm, job in ((lm, job) for lm in single for job in STUDY.embedded_together(lm, STUDY.pairs)):
-        together.setdefault(job, []).append(lm)
-    for job, lms in together.items():
-        yield sharing("embed_pairs", rule_name("embed_pairs", *job)), lms, ["{lm}"], job, []
-    for (lm, *names), datasets in several.items():
-        alone = rule_name("embed_pairs", lm, *some_of(lm, names))
-        yield alone, [lm], names, ["{dataset}"], datasets
-        for job in STUDY.embedded_together(lm, datasets):
-            shared = rule_name("embed_pairs", lm, *some_of(lm, names), *job)
-            yield sharing(alone, shared), [lm], names, job, []
+    for job in dict.fromkeys(job for lm in single for job in shared[lm]):
+        name = sharing("embed_pairs", rule_name("embed_pairs", *job))
+        yield name, [lm for lm in single if job in shared[lm]], ["{lm}"], job, []
+    for lm in (lm for lm in READ if lm not in single):
+        alone = [(dataset,) for dataset in STUDY.pairs if not any(dataset in job for job in shared[lm])]
+        read = {}
+        for job in [*alone, *shared[lm]]:
+            for names in passes_of(lm, job, paths.EMBEDDINGS_MANIFEST):
+                read.setdefault(tuple(names), []).append(job)
+        for names, jobs in read.items():
+            one = rule_name("embed_pairs", lm, *some_of(lm, names))
+            yield one, [lm], names, ["{dataset}"], [job[0] for job in jobs if len(job) == 1]
+            for job in (job for job in jobs if len(job) > 1):
+                yield rule_name("embed_pairs", lm, *some_of(lm, names), *job), [lm], names, job, []
 
 
 def of_all(pattern, datasets, names=("{lm}",)):
@@ -99,7 +99,7 @@ for name, lms, names, datasets, allowed in passes():
         resources:
             mem_mb=4000,
         params:
-            slice=embed_slice,
+            slice=embed_slice(names, datasets),
             layers=layers_in,
         message:
             f"embeddings of {', '.join(datasets).replace('{dataset}', '{wildcards.dataset}')} by {names[0].replace('{lm}', '{wildcards.lm}')}, {{params.layers}}"

@@ -1,7 +1,10 @@
-"""The one exception that means "the user can mend this", and its most frequent text: an unknown name."""
+"""The one exception that means "the user can mend this", its most frequent text: an unknown name, and whom a warning is of."""
 
 import difflib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
 class ShiftScopeError(Exception):
@@ -10,6 +13,24 @@ class ShiftScopeError(Exception):
     A job that ends with it prints its text as one line and points to its log; every other exception is a fault of
     the program and leaves a full traceback in the log.
     """
+
+
+@contextmanager
+def warnings_of(subject: str) -> Iterator[None]:
+    """Warnings within begin with what they are of, where a job does one thing after the other."""
+    usual = logging.getLogRecordFactory()
+
+    def naming(*given: Any, **more: Any) -> logging.LogRecord:
+        record = usual(*given, **more)
+        if record.levelno == logging.WARNING and record.name.startswith("shiftscope"):
+            record.msg = f"{subject.replace('%', '%%')}: {record.msg}"
+        return record
+
+    logging.setLogRecordFactory(naming)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(usual)
 
 
 def nearest(name: str, allowed: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:

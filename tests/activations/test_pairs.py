@@ -124,8 +124,13 @@ def test_datasets_that_share_a_job_are_embedded_as_alone_at_every_layer(tmp_path
     job.main(["others", "pairs"], layers, ["others_0", "others_1", "pairs_0", "pairs_1"])
     for name in ("embeddings.safetensors", "manifest.json"):
         assert sha256_of(tmp_path / "pairs_1" / name) == sha256_of(whole / name)
-    job.main(["others"], ["final_norm"], ["alone"])
-    assert sha256_of(tmp_path / "others_1/manifest.json") == sha256_of(tmp_path / "alone/manifest.json")
+    job.main(["others"], ["final_norm"], ["alone_1"])
+    job.main(["others"], ["resid_post.0"], ["alone_0"])
+    for layer in "01":
+        alone, together = (
+            read_tensors(tmp_path / f"{name}_{layer}/embeddings.safetensors") for name in ("alone", "others")
+        )
+        assert alone[1] == together[1] and all((alone[0][name] == array).all() for name, array in together[0].items())
     found = [read_json(tmp_path / out / "manifest.json") for out in ("others_0", "others_1", "pairs_0", "pairs_1")]
     assert [(one["dataset"], one["layer"], one["shape"][1]) for one in found] == [
         ("others", *layers[:1], 40), ("others", *layers[1:], 40), ("tiny_pairs", *layers[:1], 150), ("tiny_pairs", *layers[1:], 150)

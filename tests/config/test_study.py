@@ -69,7 +69,7 @@ def test_variants_share_a_job_where_they_are_trained():
     ("name", "host", "says"),
     [
         ("ssae_paper", "ssea", "did you mean 'ssae'?"),
-        ("ssae_paper", "ssae_paper", "other entry 'ssae_paper'"),
+        ("ssae_paper", "ssae_paper", "other variant 'ssae_paper'"),
         ("ssae_paper", "mean_difference", "jobs share one way"),
         ("dictionary_learning", "mean_difference", "seeds enter only one of dictionary_learning and mean_difference"),
         ("affine", "ssae_paper", "ssae_paper is itself trained with ssae: write ssae"),
@@ -89,16 +89,15 @@ def test_datasets_share_a_job_where_they_are_embedded():
     raw["lms"]["m"]["pairs"] = ["lang_1_1", "gender_1_1", "mine"]
     raw["lms"]["twin"]["pairs"] = ["lang_1_1", "gender_1_1"]
     config = parse_config(raw)
-    assert config.embedded_together("m", config.pairs) == [("mine", "lang_1_1", "gender_1_1")]
-    assert config.embedded_together("m", ["lang_1_1"]) == []
-    assert config.embedded_together("twin", config.pairs) == [("lang_1_1", "gender_1_1")]  # the host's place is taken
-    assert parse_config(GOOD).embedded_together("m", parse_config(GOOD).pairs) == []
+    assert config.embedded_together("m") == [("mine", "lang_1_1", "gender_1_1")]
+    assert config.embedded_together("twin") == [("lang_1_1", "gender_1_1")]  # the host's place is taken
+    assert parse_config(GOOD).embedded_together("m") == []
 
 
-@pytest.mark.parametrize(("host", "says"), [("lang_1_1", "other entry 'lang_1_1'"), ("mien", "did you mean 'mine'?"), ("gender_1_1", "gender_1_1 is itself embedded with mine: write mine")])  # fmt: skip
+@pytest.mark.parametrize(("host", "says"), [("lang_1_1", "other dataset 'lang_1_1'"), ("mien", "did you mean 'mine'?"), ("gender_1_1", "gender_1_1 is itself embedded with mine: write mine"), ("corr_2_1", "lang_1_1 and corr_2_1 each name the other: remove one of the two keys")])  # fmt: skip
 def test_datasets_that_cannot_share_a_job_are_refused(host, says):
     raw = with_value("pairs.lang_1_1", {"embedded_with": host})
-    raw["pairs"]["gender_1_1"] = {"embedded_with": "mine"}
+    raw["pairs"] |= {"gender_1_1": {"embedded_with": "mine"}, "corr_2_1": {"embedded_with": "lang_1_1"}}
     said = refusal(raw)
     assert "pairs.lang_1_1.embedded_with: " in said and says in said
 

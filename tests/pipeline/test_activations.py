@@ -22,7 +22,9 @@ pairs: {{words27: {{kind: bat27}}}}
 synthetic: {{}}
 activations:
   words: {{lms: [tiny], window: 16, tokens: 3200, held_out: 480, tokens_per_part: 3200, tokens_per_shard: 800, codes: [48]}}
-variants: {{topk: {{steps: 30, batch_size: 64, warmup: 5, lr: 0.01, grid: {{k: [2, 4]}}, checkpoints: [0]}}}}
+variants:
+  topk: &small {{steps: 30, batch_size: 64, warmup: 5, lr: 0.01, grid: {{k: [2, 4]}}, checkpoints: [0]}}
+  batch_topk: {{<<: *small, trained_with: topk}}
 tables: []
 figures: []
 """
@@ -88,12 +90,16 @@ def test_text_becomes_activations_and_autoencoders_and_only_what_is_lost_or_chan
     assert {"mse", "active_latents", "dead_share"} <= set(rows["metric"])
 
     cards = read_cards(first.folder / "results/cards/tiny/words.json")
-    assert [(one.variant, one.codes, one.seed, len(one.cards)) for one in cards.variants] == [("topk", 48, 0, 27)]
+    assert [(one.variant, one.codes, one.seed, len(one.cards)) for one in cards.variants] == [
+        ("topk", 48, 0, 27), ("batch_topk", 48, 0, 27)
+    ]  # fmt: skip
+    trained = [file.parts[-2] for file in (first.folder / "results/logs/train_streamed").rglob("*.log")]
+    assert trained == ["topk"]  # in one job
     assert cards.looked_at == {split: store.rows(split) for split in ("test", "train")}
     assert any(card.contexts for card in cards.variants[0].cards)
     shown = {context.token.strip() for card in cards.variants[0].cards for context in card.contexts}
     assert shown <= set(WORDS)
-    assert (first.folder / "results/report/latents.html").read_text().count('<article class="card"') == 27
+    assert (first.folder / "results/report/latents.html").read_text().count('<article class="card"') == 54
 
     # a part is made again by itself, if anything needs it, to the same bytes
     lost = root / "train_0000/shard_0001.arrow"

@@ -70,7 +70,7 @@ def test_few_jobs_of_the_default_config_load_torch(clone):
     count["train"], count["embed_pairs"] = len(trainings), len(embeddings)
     read = [lm for lm, entry in config.lms.items() if entry.kind != "mapped"]
     assert count["fetch_lm"] + count["train_lm"] == len(read)
-    jobs = {lm: config.embedded_together(lm, config.pairs) for lm in read}
+    jobs = {lm: config.embedded_together(lm) for lm in read}
     shared = sum(len(job) - 1 for some in jobs.values() for job in some)
     assert all(jobs.values())
     assert count["embed_pairs"] == sum(lm in read for lm, _ in [*config.trained_on(), *config.words_on()]) - shared

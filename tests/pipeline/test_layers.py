@@ -25,9 +25,12 @@ figures: []
 """
 
 
-def run(folder: Path, layers: list[str], *arguments: str, pairs: str = "pairs.csv") -> str:
-    """Train on the embeddings of all layers, or what `arguments` say."""
-    text = CONFIG.format(lm=folder / "source", pairs=folder / pairs, layers=", ".join(layers))
+LATE = "  late: {<<: *own, embedded_with: own}\nsynthetic"
+
+
+def run(folder: Path, layers: list[str], *arguments: str, pairs: str = "pairs.csv", change: tuple = ("", "")) -> str:
+    """Train on the embeddings of all layers, or what `arguments` say; `change` replaces what stands in the config."""
+    text = CONFIG.format(lm=folder / "source", pairs=folder / pairs, layers=", ".join(layers)).replace(*change)
     (folder / "layers.yaml").write_text(text)
     done = snakemake(folder, *arguments or models(layers), config=("--configfile", "layers.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -73,6 +76,9 @@ def test_one_job_reads_all_layers_of_datasets_that_share_it_and_one_more_layer_m
     # now that all three are recorded, one job would read them, and it has nothing to do
     done = run(project, layers, *models(layers[:2]), "--dry-run")
     assert "Nothing to be done" in done
+    assert "embeddings of own, other by tiny" in run(
+        project, layers, *models(layers[:2]), "--dry-run", change=("layers:", "dtype: float16, layers:")
+    )
     # equal bytes elsewhere are the same pairs; others in the old place are not
     shutil.copy(project / "pairs.csv", project / "moved.csv")
     (project / "pairs.csv").unlink()
@@ -80,3 +86,9 @@ def test_one_job_reads_all_layers_of_datasets_that_share_it_and_one_more_layer_m
     with (project / "moved.csv").open("a") as opened:
         opened.write("one more,pair\n")
     assert "pairs of own" in run(project, layers, *models(layers[:2]), "--dry-run", pairs="moved.csv")
+    # what joins those that share a job makes them anew, once
+    late = "results/embeddings/tiny/late/manifest.json"
+    for count in (1, 0):
+        done = run(project, layers, late, pairs="moved.csv", change=("synthetic", LATE))
+        assert done.count("embeddings of own, other, late by tiny") == count
+    assert "Nothing to be done" in done

@@ -22,7 +22,7 @@ from shiftscope.training.streamed import train_streamed_block
 QUICK = {"steps": 40, "batch_size": 60, "lr": 0.01, "warmup": 5, "dead_after": 200}
 OWN = {"topk": {"k": 3}, "batch_topk": {"k": 3}, "p_annealing": {"queue": 2}, "structured": {"queue": 2}}
 STORE = Path("results/activations/smollm2_135m/docstrings")
-MODELS = Path("results/models/smollm2_135m/docstrings/codes_1152")
+MODELS = Path("results/models/smollm2_135m/docstrings/codes_768")
 
 
 def blocks(page: str, language: str) -> list[str]:

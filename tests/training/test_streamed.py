@@ -226,6 +226,8 @@ def test_the_job_writes_every_model_with_its_step(tmp_path):
     assert found == [(setting, 0, seed, step) for setting in (0, 1) for seed in (0, 5) for step in (0, 20, 40)]
     expected = train_replicas(settings_of(TopK, checkpoints=(0, 20)), BLOCK, small(), 30, tmp_path / "again")
     assert all_equal(models, expected)
+    second = train_replicas(settings_of(PAnnealing), BLOCK, small(), 30, tmp_path / "second")
+    assert all_equal(read_models(*zip(files[1], strict=True)), second)
     sidecar = read_json(files[1][1])
     assert (sidecar["dataset"], sidecar["kind"], len(sidecar["replicas"])) == ("text", "p_annealing", 4)
     assert sidecar["settings"][1]["lr"] == 0.02

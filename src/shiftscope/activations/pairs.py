@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from shiftscope.activations.last_token import embed_layers, last_token_ids
 from shiftscope.activations.layers import check_layers
 from shiftscope.activations.model import load
+from shiftscope.errors import warnings_of
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.lms.base import read_manifest
@@ -21,6 +22,7 @@ from shiftscope.vocabulary import SPLITS, DatasetFacts
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -59,28 +61,40 @@ def embed_pairs(
     about_lm = read_manifest(lm)
     check_layers(layers, about_lm["n_layers"])
     model, tokenizer = load(lm, asked.dtype, asked.device_map)
-    for number, (source, manifest) in enumerate(pairs):
-        facts: DatasetFacts = read_json(manifest)
+    for number, (source, about_source) in enumerate(pairs):
+        facts: DatasetFacts = read_json(about_source)
         table = read_parquet(source)
-        texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
-        rows = embed_layers(
-            model,
-            tokenizer,
-            texts,
-            layers,
-            batch_tokens=asked.batch_tokens,
-            state=state / facts["dataset"],
-            progress=f"{asked.lm} reads {facts['dataset']}",
-            name=lambda index, source=source, table=table: (
-                f"{source} row {index % len(table)}, text_{index // len(table)}"
-            ),
-        )
-        last = last_token_ids(tokenizer, texts).reshape(2, -1)
         written = files[number * len(layers) : (number + 1) * len(layers)]
-        for layer, (file, about_file) in zip(layers, written, strict=True):
-            about = {"lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token, "dtype": asked.dtype}  # fmt: skip
-            _write(file, about_file, table, rows[layer], last, facts, about, asked.trained_on[facts["dataset"]])
+        with warnings_of(facts["dataset"]):
+            rows, last = _read(asked, layers, model, tokenizer, table, source, state / facts["dataset"])
+            for layer, (file, manifest) in zip(layers, written, strict=True):
+                about = {"lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token, "dtype": asked.dtype}  # fmt: skip
+                _write(file, manifest, table, rows[layer], last, facts, about, asked.trained_on[facts["dataset"]])
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _read(
+    asked: EmbedSlice,
+    layers: Sequence[str],
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    table: pa.Table,
+    source: Path,
+    state: Path,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """By layer the activations of a table's texts `[2n, d]`, first texts before second, and their last tokens `[2, n]`."""
+    texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
+    rows = embed_layers(
+        model,
+        tokenizer,
+        texts,
+        layers,
+        batch_tokens=asked.batch_tokens,
+        state=state,
+        progress=f"{asked.lm} reads {state.name}",
+        name=lambda index: f"{source} row {index % len(table)}, text_{index // len(table)}",
+    )
+    return rows, last_token_ids(tokenizer, texts).reshape(2, -1)
 
 
 def _write(
@@ -99,7 +113,7 @@ def _write(
     shifts, training = sides["embedding_1"][0] - sides["embedding_0"][0], common["split"] == SPLITS.index("train")
     odd = odd_pairs(shifts, training & trained_on, last)
     if trained_on and (said := warning(odd, shifts, training)):
-        logger.warning(f"{facts['dataset']}: %s", said)  # by dataset: the terminal shows the first of each kind
+        logger.warning("%s", said)
     sides["odd"] = odd.both[None]
     about |= {"shape": list(sides["embedding_0"].shape), "odd": int(odd.both.sum())}
     write_embeddings(file, manifest, common | sides, EmbeddingFacts(**(facts | about)), about)

@@ -54,8 +54,8 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         *_collisions(top, entries),
         *_listed_names(entries, top.activations),
         *_origins_of_lms(entries),
-        *_hosts("pairs", entries["pairs"], "embedded_with"),
-        *_hosts("variants", entries["variants"], "trained_with"),
+        *_hosts("pairs", entries["pairs"], "embedded_with", "dataset"),
+        *_hosts("variants", entries["variants"], "trained_with", "variant"),
         *_shared_jobs(entries["variants"]),
         *_code_sizes(entries),
         *_idle_words(entries),
@@ -123,14 +123,17 @@ def _origins_of_lms(entries: Entries) -> Iterator[str]:
             yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"
 
 
-def _hosts(section: str, entries: dict[str, Any], key: str) -> Iterator[str]:
+def _hosts(section: str, entries: dict[str, Any], key: str, kind: str) -> Iterator[str]:
     """What entries share a job with is another that has one of its own."""
-    for name, host in ((name, getattr(entry, key)) for name, entry in entries.items()):
-        place, others = f"{section}.{name}.{key}", sorted(set(entries) - {name})
-        if host is not None and host not in others:
-            yield f"{place}: {unknown(f'other entry {host!r}', host, others)}"
-        elif host is not None and (whose := getattr(entries[host], key)) is not None:
-            yield f"{place}: {host} is itself {key.replace('_', ' ')} {whose}: write {whose}"
+    hosts = {name: getattr(entry, key) for name, entry in entries.items()}
+    for name, host in hosts.items():
+        place, others = f"{section}.{name}.{key}", sorted(one for one in hosts if hosts[one] is None and one != name)
+        if host is not None and (host not in hosts or host == name):
+            yield f"{place}: {unknown(f'other {kind} {host!r}', host, others)}"
+        elif host is not None and hosts[host] == name:
+            yield f"{place}: {name} and {host} each name the other: remove one of the two keys"
+        elif host is not None and hosts[host] is not None:
+            yield f"{place}: {host} is itself {key.replace('_', ' ')} {hosts[host]}: write {hosts[host]}"
 
 
 def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:

@@ -155,7 +155,7 @@ class PairsEntry(DatasetEntry):
     """A dataset of text pairs.
 
     `embedded_with` is a dataset in whose job it is embedded, which saves loading language models; a change of either embeds
-    both again.
+    both again, and trains again what learns from them.
     """
 
     params: PairDataset

@@ -216,9 +216,9 @@ class Study(Strict):
                 found.setdefault(job, []).append((lm, dataset, codes))
         return {job: where for job, where in found.items() if len(job) > 1}
 
-    def embedded_together(self, lm: str, datasets: Iterable[str]) -> list[tuple[str, ...]]:
-        """Those of the datasets that a language model embeds in one job, by job, the one whose job it is first."""
-        read = [name for name in datasets if self._reads(lm, name)]
+    def embedded_together(self, lm: str) -> list[tuple[str, ...]]:
+        """The datasets that a language model embeds in one job, by job, the one whose job it is first."""
+        read = [name for name in self.pairs if self._reads(lm, name)]
         return [job for job in _jobs({name: self.pairs[name].embedded_with for name in read}) if len(job) > 1]
 
     def asked(self) -> list[tuple[str, str]]:

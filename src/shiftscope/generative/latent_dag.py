@@ -4,7 +4,7 @@ Concepts c ∈ {0, 1}^n are drawn along a DAG, each by a Bernoulli law given its
 permuted at random and each permutation is written as n bits again; what is observed are single bits of such permutations. So
 a bit is a set of half of the states, drawn at random, and the map from concepts to bits is deterministic. Whether it can be
 inverted depends on how many bits are seen. One of them is masked and predicted from the others: such a context is a set of
-states that look alike, so posteriors and the best possible accuracies are sums over at most 2^n states.
+states that look alike, so the best possible accuracies are sums over 2^n states.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from shiftscope.errors import ShiftScopeError
 
-GRAPH = re.compile(r"chain|er(\d+)")
+GRAPH = re.compile(r"chain|er([1-9]\d*)")
 LAW = (0.2, 0.8)
 """between these are the parameters of the Bernoulli laws (G.1)"""
 MOST_CONCEPTS = 12
@@ -36,30 +36,34 @@ class LatentDag:
     bits: np.ndarray
     """bool `[m, 2^n]`: each observed bit in each state"""
 
-    def contexts(self) -> np.ndarray:
-        """What is seen while one bit is masked, as numbers `[m, 2^n]`: in row i, states that agree in all bits but i are equal."""
-        found = np.empty(self.bits.shape, int)
-        for masked in range(len(self.bits)):
-            seen = np.delete(self.bits, masked, 0).T
-            found[masked] = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
-        return found
+    def contexts(self, masked: int) -> np.ndarray:
+        """What is seen while a bit is masked, as numbers `[2^n]`: states that agree in all other bits have one."""
+        return np.unique(np.delete(self.bits, masked, 0).T, axis=0, return_inverse=True)[1].reshape(-1)
 
     def posterior(self, masked: int) -> np.ndarray:
-        """p(state | the bits but one) `[2^n, 2^n]`: row s is what is known in state s."""
-        alike = self.contexts()[masked]
-        joint = (alike[:, None] == alike) * self.prior
+        """p(state | the bits but one) `[2^n, 2^n]`: row s is what is known in state s, which must be possible."""
+        context = self.contexts(masked)
+        joint = (context[:, None] == context) * self.prior
         return joint / joint.sum(1, keepdims=True)
 
     def error_of_inversion(self) -> float:
         """ε of Definition 2.1, E[1 - max over c of p(c | context)], the masked bit drawn at random: how far the best guess errs."""
-        return float(np.mean([1 - self.prior @ self.posterior(bit).max(1) for bit in range(len(self.bits))]))
+        best = 0.0
+        for masked in range(len(self.bits)):
+            context = self.contexts(masked)
+            most = np.zeros(context.max() + 1)
+            np.maximum.at(most, context, self.prior)
+            best += most.sum()
+        return 1 - best / len(self.bits)
 
     def best_accuracy(self) -> np.ndarray:
         """By concept `[n]` the accuracy of the Bayes rule given a context, which no classifier exceeds."""
         best = np.zeros(self.states.shape[1])
-        for bit in range(len(self.bits)):
-            true = self.posterior(bit) @ self.states
-            best += self.prior @ np.maximum(true, 1 - true)
+        for masked in range(len(self.bits)):
+            context = self.contexts(masked)
+            for concept, value in enumerate(self.states.T):
+                true, false = (np.bincount(context, self.prior * which) for which in (value, ~value))
+                best[concept] += np.maximum(true, false).sum()
         return best / len(self.bits)
 
     def majority(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shiftscope import kinds
+from shiftscope.errors import warnings_of
 from shiftscope.models import Model, Replica, alive
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs, turned
 from shiftscope.training.blocks import TrainSlice, check_finite, write_block
@@ -28,7 +29,10 @@ def train_block(
         variant = kinds.load("variants", one.kind)
         settings = [variant(**setting) for setting in one.settings]
         replicas = replicas_of(settings, data, params.seeds)
-        models = train(settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate)
+        with warnings_of(one.variant):
+            models = train(
+                settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate
+            )
         write_block(params, one, models, weights, sidecar)
     shutil.rmtree(state, ignore_errors=True)
 

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from shiftscope import kinds
-from shiftscope.errors import ShiftScopeError
+from shiftscope.errors import ShiftScopeError, warnings_of
 from shiftscope.files import atomic, canonical_json, read_tensors, write_tensors
 from shiftscope.models import Model, Replica
 from shiftscope.training.blocks import TrainSlice, check_finite, write_block
@@ -91,7 +91,8 @@ def train_streamed_block(
         for doubt in dict.fromkeys(doubt for setting in settings for doubt in setting.doubts(params.codes, stream.d)):
             logger.warning(f"{one.variant}, {params.codes} codes: {doubt}")  # no two are of one kind
         replicas = [Replica(setting, 0, seed) for setting in range(len(settings)) for seed in params.seeds]
-        models = train_replicas(settings, replicas, stream, params.codes, state / one.variant, checkpoint_seconds)
+        with warnings_of(one.variant):
+            models = train_replicas(settings, replicas, stream, params.codes, state / one.variant, checkpoint_seconds)
         write_block(params, one, models, weights, sidecar, stream.origin)
     shutil.rmtree(state, ignore_errors=True)
 
