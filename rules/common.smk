@@ -94,6 +94,11 @@ def rule_name(rule, *names):
 RULE_NAMES = []
 
 
+def filled(names, w):
+    """Names of which one may be a wildcard, such as `{variant}`, with its value."""
+    return [name.format(**dict(w.items())) for name in names]
+
+
 def sharing(alone, shared):
     """The name of a rule whose jobs do the work of several of another's: it goes before that one."""
     workflow.ruleorder(shared, alone)

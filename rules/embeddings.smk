@@ -5,11 +5,11 @@ def embed_slice(names, datasets):
     """What a job depends on; `layer` is that of the folder with the LM's plain name, a further one stands in its folder's."""
 
     def slice(w):
-        name, here = lm_of(names[0].format(**dict(w.items()))), [one.format(**dict(w.items())) for one in datasets]
+        name = lm_of(filled(names, w)[0])
         lm = STUDY.lms[name]
         return json_of(
             lm=name,
-            trained_on={dataset: STUDY.is_trained_on(dataset) for dataset in here},
+            trained_on={dataset: STUDY.is_trained_on(dataset) for dataset in filled(datasets, w)},
             layer=lm.layer,
             token="last",
             dtype=lm.dtype,
@@ -29,8 +29,9 @@ def layers_in(w, output):
 def passes_of(lm, datasets, manifest):
     """The names that a language model has at the layers of each pass through it, by the pattern of what a layer is known by.
 
-    Of several layers, a pass reads all that an earlier run recorded of all its datasets, or all others. So everything is read at once, and a
-    layer that is added later is read alone: read with the others, it would make all that follows from those run again.
+    Of several layers, a pass reads all that an earlier run recorded of all its datasets, or all others. So everything is
+    read at once, and a layer that is added later is read alone: read with the others, it would make all that follows from
+    those run again.
     """
     names = list(STUDY.layers_of(lm))
     if len(names) == 1:

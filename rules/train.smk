@@ -3,7 +3,7 @@
 
 def named(names, w):
     """The variants of a job, by the names of its rule, of which one may be a wildcard."""
-    found = [name.format(**dict(w.items())) for name in names]
+    found = filled(names, w)
     for name in found:
         if name not in STUDY.variants:
             raise WorkflowError(unknown(f"the variant {name!r} of the config", name, STUDY.variants))

@@ -16,11 +16,13 @@ MODELS = {f"train/{NODE}/ssae/seeds_0-1", CHANGED, f"train/{NODE}/mean_differenc
 EVERYTHING = {"make_synthetic/tiny"} | MODELS | AFTER_SELECTION
 
 
-def copy_of(shared: Path, folder: Path) -> tuple[Project, Project]:
+def copy_of(shared: Path, folder: Path, *names: str) -> tuple[Project, ...]:
+    """Copies of the projects of these names in a folder, with the remotes beside them."""
     shutil.copytree(shared, folder, symlinks=True)
-    for name in ("first", "second"):
-        Project(folder / name).git("remote", "set-url", "origin", "../origin.git")
-    return Project(folder / "first"), Project(folder / "second")
+    projects = tuple(Project(folder / name) for name in names)
+    for project in projects:
+        project.git("remote", "set-url", "origin", "../origin.git")
+    return projects
 
 
 def list_of(project: Project, name: str) -> Path:

@@ -24,7 +24,7 @@ def shared(clone, once) -> Path:
 @pytest.fixture
 def pair(shared, tmp_path) -> tuple[Project, Project]:
     """Copies of the project that was run, and of the clone that pulled it."""
-    return copy_of(shared, tmp_path / "shared")
+    return copy_of(shared, tmp_path / "shared", "first", "second")
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 what is stale runs."""
 
 import itertools
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.clone import Project, new_project
+from helpers.sharing import copy_of
 from helpers.tiny_lms import WORDS, save_lm
 
 from shiftscope.activations.store import Store
@@ -64,10 +64,8 @@ def made(clone, once) -> Path:
 @pytest.fixture
 def first(made, tmp_path) -> Project:
     """A copy of that project."""
-    shutil.copytree(made, tmp_path / "made", symlinks=True)
-    first = Project(tmp_path / "made/first")
-    first.git("remote", "set-url", "origin", "../origin.git")
-    return first
+    (project,) = copy_of(made, tmp_path / "made", "first")
+    return project
 
 
 @pytest.mark.workflow

@@ -61,7 +61,8 @@ def test_one_job_reads_all_layers_of_datasets_that_share_it_and_one_more_layer_m
     for folder, layer in (("tiny", "final_norm"), ("tiny@resid_post.0", "resid_post.0")):
         for dataset in ("own", "other"):
             facts = read_json(results / f"embeddings/{folder}/{dataset}/manifest.json")
-            assert (facts["dataset"], facts["layer"], facts["shape"]) == (dataset, layer, [1, 60, 32])
+            assert (facts["lm"], facts["dataset"]) == ("tiny", dataset)
+            assert (facts["layer"], facts["shape"]) == (layer, [1, 60, 32])
             assert facts["sha256"] == sha256_of(results / f"embeddings/{folder}/{dataset}/embeddings.safetensors")
         assert read_json(results / f"models/{folder}/own/codes_2/pca/seeds_0.json")["lm"] == "tiny"
 

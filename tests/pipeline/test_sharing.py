@@ -243,9 +243,9 @@ def linked(request, shared, tmp_path, mount) -> tuple[Project, Project]:
             image.truncate(300 * 2**20)
         subprocess.run([make, "-q", tmp_path / "image"], check=True)
         mount(tmp_path / "disk", "-o", "loop", str(tmp_path / "image"))
-        pair = copy_of(shared, tmp_path / "disk/shared")
+        pair = copy_of(shared, tmp_path / "disk/shared", "first", "second")
     else:
-        pair = copy_of(shared, tmp_path / "shared")
+        pair = copy_of(shared, tmp_path / "shared", "first", "second")
     for project in pair:
         project.dvc("config", "--local", "cache.type", request.param)
         project.dvc("checkout", "--quiet", "--relink")
