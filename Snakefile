@@ -11,6 +11,7 @@ include: "rules/pairs.smk"
 include: "rules/embeddings.smk"
 include: "rules/activations.smk"
 include: "rules/synthetic.smk"
+include: "rules/simulations.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/vectors.smk"
@@ -49,7 +50,7 @@ rule activations:
 
 rule models:
     input:
-        sidecars=[trained_on(*place, paths.MODELS_SIDECAR) for place in STUDY.trained_on()],
+        sidecars=[trained_on(*place, paths.MODELS_SIDECAR) for place in STUDY.trained_on() + STUDY.simulated_on()],
     message:
         "all models are there"
 

@@ -130,6 +130,31 @@ rule describe_latents:
         " --modules {input.modules} --threads {threads} --log {log}"
 
 
+rule evaluate_simulation:
+    input:
+        worlds=ancient(paths.WORLDS),
+        manifest=paths.WORLDS_MANIFEST,
+        weights=ancient(lambda w: trained_on(w.lm, w.dataset, paths.MODELS)),
+        sidecars=lambda w: trained_on(w.lm, w.dataset, paths.MODELS_SIDECAR),
+        modules=lambda w: modules_of("evaluate_simulation.py", *classes_of(every_variant(w.lm, w.dataset))),
+    output:
+        part=paths.PART,
+    log:
+        log_of("evaluate_simulation", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("evaluate_simulation", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.simulations),
+    threads: 1
+    resources:
+        mem_mb=2000,
+    message:
+        "metrics of {wildcards.dataset}"
+    shell:
+        "{PYTHON} {input.modules[0]} --worlds {input.worlds} --manifest {input.manifest} --weights {input.weights}"
+        " --sidecars {input.sidecars} --part {output.part} --modules {input.modules} --threads {threads} --log {log}"
+
+
 def transfer_datasets(w):
     return sorted({name for both in STUDY.transfers(w.lm) for name in both})
 

@@ -29,13 +29,12 @@ def train_slice(names):
     )
 
 
-def train_modules(names):
+def train_modules(script, names):
     """The code of a variant is its class and its way of training: another variant's loop is none of its business."""
 
     def modules(w):
         variants = named(names, w)
         ways = {kinds.module_of("training", variant.params.training) for variant in variants.values()}
-        script = "train_streamed.py" if w.dataset in STUDY.activations else "train.py"
         return modules_of(script, *classes_of(variants), *ways)
 
     return modules
@@ -57,7 +56,7 @@ for name, names, places in jobs_of_training("train", [*STUDY.pairs, *STUDY.synth
         input:
             embeddings=ancient(paths.EMBEDDINGS),
             manifest=paths.EMBEDDINGS_MANIFEST,
-            modules=train_modules(names),
+            modules=train_modules("train.py", names),
         output:
             weights=[paths.MODELS.replace("{variant}", variant) for variant in names],
             sidecars=[paths.MODELS_SIDECAR.replace("{variant}", variant) for variant in names],
@@ -98,7 +97,7 @@ for name, names, places in jobs_of_training("train_streamed", STUDY.activations,
         input:
             shards=ancient(lambda w: shards_of(w.lm, w.dataset, "train")),
             manifest=paths.STORE,
-            modules=train_modules(names),
+            modules=train_modules("train_streamed.py", names),
         output:
             weights=[paths.MODELS.replace("{variant}", variant) for variant in names],
             sidecars=[paths.MODELS_SIDECAR.replace("{variant}", variant) for variant in names],
@@ -117,4 +116,35 @@ for name, names, places in jobs_of_training("train_streamed", STUDY.activations,
             f"train {', '.join(names).replace('{variant}', '{wildcards.variant}')} on activations of {{wildcards.dataset}} by {{wildcards.lm}}, {{wildcards.codes}} codes, seeds {{wildcards.block}}"
         shell:
             "{PYTHON} {input.modules[0]} --manifest {input.manifest} --weights {output.weights} --sidecars {output.sidecars}"
+            " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
+for name, names, places in jobs_of_training("train_masked", STUDY.simulations, STUDY.simulated_on()):
+
+    rule:
+        name:
+            name
+        input:
+            worlds=ancient(paths.WORLDS),
+            manifest=paths.WORLDS_MANIFEST,
+            modules=train_modules("train_masked.py", names),
+        output:
+            weights=[paths.MODELS.replace("{variant}", variant) for variant in names],
+            sidecars=[paths.MODELS_SIDECAR.replace("{variant}", variant) for variant in names],
+        log:
+            log_of("train_masked", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}"),
+        benchmark:
+            benchmark_of("train_masked", f"{{lm}}/{{dataset}}/codes_{{codes}}/{names[0]}/seeds_{{block}}")
+        wildcard_constraints:
+            **places,
+        threads: 1  # results are equal to the bit, whatever else is in the block, on one thread
+        resources:
+            mem_mb=2000,
+        params:
+            slice=train_slice(names),
+        message:
+            f"train {', '.join(names).replace('{variant}', '{wildcards.variant}')} in worlds of {{wildcards.dataset}}, width {{wildcards.codes}}, seeds {{wildcards.block}}"
+        shell:
+            "{PYTHON} {input.modules[0]} --worlds {input.worlds} --manifest {input.manifest}"
+            " --weights {output.weights} --sidecars {output.sidecars}"
             " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

@@ -57,7 +57,7 @@ def test_every_entry_loads(package, name):
 
 def test_names_are_those_of_files_that_are_neither_base_nor_private():
     assert kinds.names("variants") == [
-        "affine", "affine_paper", "batch_topk", "dictionary_learning", "ica", "l1_tied", "mean_difference", "p_annealing", "pca",
+        "affine", "affine_paper", "batch_topk", "dictionary_learning", "ica", "l1_tied", "mean_difference", "ntp_mlp", "p_annealing", "pca",
         "probe_direction", "shared", "shift_mixture", "ssae", "ssae_paper", "ssae_paper_repaired", "structured", "topk",
     ]  # fmt: skip
     assert kinds.names("corpora") == ["docstrings", "grammar", "pile", "text"]

@@ -20,7 +20,7 @@ SOURCE = ROOT / "src"
 HOUSE = SOURCE / "shiftscope"
 FLOORS = (
     ("errors",), ("files", "vocabulary", "texts"), ("kinds",), ("word_lists", "downloads", "odd_pairs", "pair_embeddings", "models"),
-    ("generative",), ("corpora",), ("lms",), ("activations",), ("pairs",), ("synthetic",), ("variants",), ("training",),
+    ("generative",), ("corpora",), ("lms",), ("activations",), ("pairs",), ("synthetic", "simulations"), ("variants",), ("training",),
     ("metrics",), ("steering",), ("evaluation",), ("tables",), ("workflow",), ("report",), ("config",),
 )  # fmt: skip
 """from the ground up: a room imports rooms of lower floors alone"""
@@ -188,7 +188,7 @@ def test_formats_are_written_and_read_by_one_module():
     assert writes == reads == {
         "files.py", "pair_embeddings.py", "models.py", "steering/vectors.py",
         "activations/last_token.py", "steering/likelihood.py", "training/constrained.py", "training/language_model.py",
-        "training/streamed.py",
+        "training/masked.py", "simulations/base.py", "training/streamed.py",
     }  # fmt: skip
 
 

@@ -14,7 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, fiel
 
 from shiftscope.errors import ShiftScopeError, unknown
 
-BASES = {"corpora": "Corpus", "lms": "Source", "pairs": "PairDataset", "synthetic": "Law", "variants": "Variant"}
+BASES = {
+    "corpora": "Corpus", "lms": "Source", "pairs": "PairDataset", "simulations": "Simulation", "synthetic": "Law",
+    "variants": "Variant",
+}  # fmt: skip
 """packages whose entries are found by name, and the type in their `base.py` that says what an entry offers"""
 
 

@@ -12,9 +12,11 @@ CONTROLS = {
     ),
     "permuted_labels": ("permuted", "the score after the labels were permuted"),
     "random_dictionary": ("random", "as many random directions in place of the decoder's"),
-    "untrained_sae": ("untrained codes", "the same autoencoder before training"),
+    "untrained_sae": ("untrained codes", "the same autoencoder or network before training"),
     "neurons": ("neurons", "the activation's own coordinates in place of a dictionary"),
     "pca": ("PCA", "the principal directions of activations in place of a dictionary"),
+    "bayes": ("Bayes", "the best that is possible, by enumeration"),
+    "majority": ("majority", "the more frequent value of a concept, whatever the context"),
     "no_steering": ("unsteered", "the embedding left as it was"),
 }
 """what stands beside a score, in the order of a table's columns: its label and its meaning"""

@@ -134,7 +134,7 @@ def test_a_batch_is_not_larger_than_the_store():
         ({"mine": TOPK}, {"pairs": {"lang_1_1": {"variants": ["mine"]}}}, "pairs.lang_1_1.variants: 'mine' learns from activations, and these are pairs: of the"),
         ({"mine": TOPK}, {"activations": {}}, "variants.mine learns from activations, and `activations` has no entry: add one, or leave mine out"),
         ({"mine": TOPK | {"datasets": ["lang_1_1"]}}, {}, "variants.mine.datasets: 'lang_1_1' is unknown: allowed are text"),
-        ({"mine": TOPK, "other": TOPK | {"trained_with": "ssae"}}, {}, "variants.other.trained_with: other is trained in the way streamed and ssae in the way constrained: jobs share one way"),
+        ({"mine": TOPK, "other": TOPK | {"trained_with": "ssae"}}, {}, "variants.other.trained_with: other learns from activations and ssae from pairs: a job has one dataset"),
         ({"mine": TOPK | {"steps": 5, "checkpoints": [9]}}, {}, "variants.mine.checkpoints: [9] is not allowed: checkpoints must be steps from 0 to 5"),
     ],
 )  # fmt: skip

@@ -31,8 +31,8 @@ def test_code_sizes_that_are_refused(codes, message):
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("seed", "seed: this key is unknown: allowed are activations, behaviour, corpora, figures, lms, pairs, seeds, synthetic, tables, variants; did you mean 'seeds'?"),
-        ("metrics", "metrics: this key is unknown: allowed are activations, behaviour, corpora, figures, lms, pairs, seeds, synthetic, tables, variants"),
+        ("seed", "seed: this key is unknown: allowed are activations, behaviour, corpora, figures, lms, pairs, seeds, simulations, synthetic, tables, variants; did you mean 'seeds'?"),
+        ("metrics", "metrics: this key is unknown: allowed are activations, behaviour, corpora, figures, lms, pairs, seeds, simulations, synthetic, tables, variants"),
         ("variants.ssae.shrinkages", f"variants.ssae.shrinkages: this key is unknown: allowed are {VARIANT_KEYS}; did you mean 'shrinkage'?"),
         ("variants.ssae.settings", f"variants.ssae.settings: this key is unknown: allowed are {VARIANT_KEYS}"),
         ("lms.m.layr", f"lms.m.layr: this key is unknown: allowed are {keys('lms', 'wheel', *LM_KEYS)}; did you mean 'layer'?"),

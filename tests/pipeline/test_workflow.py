@@ -157,18 +157,18 @@ def test_a_new_variant_is_one_file_and_one_line_and_makes_no_other_stale(copy):
 
 
 def test_variants_that_share_a_job_are_trained_as_if_alone(copy):
-    before = sha256_of(copy / "results" / MODELS / "mean_difference/seeds_0.safetensors")
+    before = sha256_of(copy / "results" / MODELS / "mean_difference/seeds_0-1.safetensors")
     beside = "mean_difference: {}\n  pca: {trained_with: mean_difference}\n  affine: {trained_with: ssae, steps: 60}"
     change(copy / "config/test.yaml", "mean_difference: {}", beside)
-    fitted = trained("mean_difference", "0") | trained("pca", "0")
+    fitted = trained("mean_difference") | trained("pca")
     assert stale(copy) == fitted | trained("ssae") | trained("affine") | EVALUATION
     found = [row for row in jobs(copy) if any(MODELS in output for output in row["outputs"])]
     assert {row["rule"]: len(row["outputs"]) for row in found} == {
         "train": 2, "train_mean_difference_pca": 4, "train_ssae_affine": 4
     }  # fmt: skip
-    done = snakemake(copy, f"results/{MODELS}/pca/seeds_0.json", f"results/{MODELS}/affine/seeds_0-1.json")
+    done = snakemake(copy, f"results/{MODELS}/pca/seeds_0-1.json", f"results/{MODELS}/affine/seeds_0-1.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sha256_of(copy / "results" / MODELS / "mean_difference/seeds_0.safetensors") == before
+    assert sha256_of(copy / "results" / MODELS / "mean_difference/seeds_0-1.safetensors") == before
     assert stale(copy) == EVALUATION
     # where one of them is not wanted, the others are trained without it, by the rule for any variant
     change(copy / "config/test.yaml", "data_seeds: 1}", "data_seeds: 1, codes: {3: all, 4: [ssae]}}")
@@ -290,12 +290,12 @@ def test_a_failed_job_is_named_with_its_cause_and_the_others_finish(copy):
     assert sorted(said[start + 1 : start + 3]) == [
         f"{logs}/affine/seeds_0-1.log: training of setting 0, data seed 0, seed 0 diverged "
         "(NaN or infinity in its weights): lower the variant's `lr`",
-        f"{logs}/killed/seeds_0.log: no message; unless there is one above, it was killed (out of memory?)",
+        f"{logs}/killed/seeds_0-1.log: no message; unless there is one above, it was killed (out of memory?)",
     ]
     assert not said[start + 3].startswith("results/")
     assert sum(line.startswith("train: training of setting 0") for line in said) == 1
 
-    killed_outputs = trained("killed", "0")
+    killed_outputs = trained("killed")
     assert stale(copy) == trained("affine") | killed_outputs | EVALUATION
     assert read_json(copy / "results" / MODELS / "ssae/seeds_0-1.json")["settings"][0]["steps"] == 61
     assert before == {path: sha256_of(path) for path in before}

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shiftscope.config.sections import DatasetEntry, StoreEntry
+from shiftscope.config.sections import DatasetEntry, SimulationEntry, StoreEntry, section_of
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.vocabulary import MAPPED
 from shiftscope.workflow.paths import AT
+
+READ = {"pairs": "pairs", "activations": "activations", "simulations": "simulated worlds"}
+"""what the datasets of a section are called"""
 
 
 def check_store(name: str, entry: StoreEntry, entries: dict[str, dict[str, Any]], origin: str) -> None:
@@ -42,29 +45,31 @@ def activations_problems(study: Study) -> Iterator[str]:
 
 def _wrong_readers(study: Study) -> Iterator[str]:
     """Variants that a dataset lists, or that are there, though nothing gives them what they read."""
-    reads = {name: entry.params.reads == "activations" for name, entry in study.variants.items()}
-    for section in ("pairs", "synthetic", "activations"):
+    reads = {name: section_of(entry.params.reads) for name, entry in study.variants.items()}
+    for section in ("pairs", "synthetic", "simulations", "activations"):
+        wanted = "pairs" if section == "synthetic" else section
         for place, variant in _listed(section, getattr(study, section)):
-            if reads[variant] != (section == "activations"):
-                yield f"{place}: {_wrong_reader(variant, section, reads)}"
-    for name in (name for name, of_text in reads.items() if of_text):
-        if not study.activations:
-            yield f"variants.{name} learns from activations, and `activations` has no entry: add one, or leave {name} out"
+            if reads[variant] != wanted:
+                yield f"{place}: {_wrong_reader(variant, wanted, reads)}"
+    for name, section in reads.items():
+        if section != "pairs" and not getattr(study, section):
+            yield f"variants.{name} learns from {READ[section]}, and `{section}` has no entry: add one, or leave {name} out"
 
 
-def _listed(section: str, entries: Mapping[str, DatasetEntry | StoreEntry]) -> Iterator[tuple[str, str]]:
+def _listed(
+    section: str, entries: Mapping[str, DatasetEntry | SimulationEntry | StoreEntry]
+) -> Iterator[tuple[str, str]]:
     """Every variant that a dataset lists, after the place where it stands."""
     for name, entry in entries.items():
         lists = {"variants": entry.variants} | {f"codes.{size}": some for size, some in (entry.codes or {}).items()}
         yield from ((f"{section}.{name}.{key}", variant) for key, some in lists.items() for variant in some or [])
 
 
-def _wrong_reader(variant: str, section: str, reads: dict[str, bool]) -> str:
-    wanted = section == "activations"
-    what = ("pairs", "activations") if wanted else ("activations", "pairs")
-    able = ", ".join(name for name, of_text in reads.items() if of_text == wanted) or "none"
+def _wrong_reader(variant: str, wanted: str, reads: dict[str, str]) -> str:
+    able = ", ".join(name for name, section in reads.items() if section == wanted) or "none"
     return (
-        f"{variant!r} learns from {what[0]}, and these are {what[1]}: of the variants that take them there are {able}"
+        f"{variant!r} learns from {READ[reads[variant]]}, and these are {READ[wanted]}: of the variants that take them there "
+        f"are {able}"
     )
 
 

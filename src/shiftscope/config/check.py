@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from shiftscope.config.activations import activations_problems
+from shiftscope.config.activations import READ, activations_problems
 from shiftscope.config.sections import (
     LONGEST_NAME,
     NAME,
@@ -16,6 +16,7 @@ from shiftscope.config.sections import (
     LmEntry,
     Top,
     VariantEntry,
+    section_of,
 )
 from shiftscope.config.study import Study
 from shiftscope.corpora._grammars import GrammarCorpus
@@ -66,8 +67,8 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
 
 
 def _nothing_to_do(top: Top, entries: Entries) -> Iterator[str]:
-    if not (entries["pairs"] or entries["synthetic"] or top.activations):
-        yield "there is nothing to train on: name a dataset under `pairs`, `synthetic` or `activations`"
+    if not (entries["pairs"] or entries["synthetic"] or entries["simulations"] or top.activations):
+        yield "there is nothing to train on: name a dataset under `pairs`, `synthetic`, `simulations` or `activations`"
     if entries["pairs"] and not entries["lms"]:
         yield "`pairs` need a language model: name one under `lms`"
 
@@ -75,7 +76,7 @@ def _nothing_to_do(top: Top, entries: Entries) -> Iterator[str]:
 def _collisions(top: Top, entries: Entries) -> Iterator[str]:
     if SYNTHETIC in entries["lms"]:
         yield f"lms.{SYNTHETIC}: this name is taken by synthetic data, choose another"
-    named = {"pairs": entries["pairs"], "synthetic": entries["synthetic"], "activations": top.activations}
+    named = {name: entries[name] for name in ("pairs", "synthetic", "simulations")} | {"activations": top.activations}
     for (one, first), (other, second) in itertools.combinations(named.items(), 2):
         for both in sorted(set(first) & set(second)):
             yield f"{both} is both under `{one}` and under `{other}`: rename one"
@@ -96,8 +97,9 @@ def _lists(
 ) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
     """An entry's lists of names: their key, the names, and what they may be."""
     variants, datasets = entries["variants"], entries["pairs"] | entries["synthetic"]
-    if isinstance(entry, VariantEntry) and entry.params.reads == "activations":
-        datasets = stores
+    if isinstance(entry, VariantEntry):
+        read = {"activations": stores, "simulations": entries["simulations"]}
+        datasets = read.get(section_of(entry.params.reads), datasets)
     known = {"variants": variants, "layer_variants": variants, "pairs": entries["pairs"], "datasets": datasets}
     for key, allowed in known.items():
         yield key, getattr(entry, key, None) or [], allowed
@@ -138,16 +140,12 @@ def _hosts(section: str, entries: dict[str, Any], key: str, kind: str) -> Iterat
 
 def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:
     for name, entry in variants.items():
-        place, host = f"variants.{name}.trained_with", variants.get(entry.trained_with or "")
-        if host is None:
-            continue
-        if host.params.training != entry.params.training:
+        host = variants.get(entry.trained_with or "")
+        if host and section_of(host.params.reads) != section_of(entry.params.reads):
             yield (
-                f"{place}: {name} is trained in the way {entry.params.training} and {entry.trained_with} in the way "
-                f"{host.params.training}: jobs share one way"
+                f"variants.{name}.trained_with: {name} learns from {READ[section_of(entry.params.reads)]} and "
+                f"{entry.trained_with} from {READ[section_of(host.params.reads)]}: a job has one dataset"
             )
-        elif host.params.deterministic != entry.params.deterministic:
-            yield f"{place}: seeds enter only one of {name} and {entry.trained_with}, so their jobs differ: remove this key"
 
 
 def _code_sizes(entries: Entries) -> Iterator[str]:
@@ -238,7 +236,7 @@ def check_work(study: Study, origin: str) -> None:
 
 
 def _idle_datasets(study: Study) -> Iterator[str]:
-    for lm, dataset in study.trained_on():
+    for lm, dataset in [*study.trained_on(), *study.simulated_on()]:
         sizes = study.codes(lm, dataset)
         for codes in sizes:
             if not study.variants_on(lm, dataset, codes):

@@ -41,6 +41,7 @@ _DESCRIPTIONS = {
     "lms": "language models, and how they are read",
     "pairs": "datasets of text pairs",
     "synthetic": "synthetic datasets",
+    "simulations": "worlds of binary concepts whose law is known, in which networks predict masked bits",
     "activations": "corpora of which every token's activation is cached, to train sparse autoencoders on",
     "variants": "model variants",
     "behaviour": "datasets of questions that the steered language model answers",

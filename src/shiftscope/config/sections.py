@@ -22,12 +22,15 @@ from pydantic import (
 from shiftscope.kinds import LARGEST, Strict, UserPath
 from shiftscope.lms.base import Source
 from shiftscope.pairs.base import PairDataset
+from shiftscope.simulations.base import Simulation
 from shiftscope.synthetic.base import Law
 from shiftscope.variants.base import Variant
 
-KEYS = {"corpora": "kind", "lms": "source", "pairs": "kind", "synthetic": "kind", "variants": "kind"}
+KEYS = {
+    "corpora": "kind", "lms": "source", "pairs": "kind", "synthetic": "kind", "simulations": "kind", "variants": "kind"
+}  # fmt: skip
 """sections whose entries are classes found by name (packages of the same name), and the key that names one"""
-DEFAULT_KIND = {"synthetic": "linear_shifts"}
+DEFAULT_KIND = {"synthetic": "linear_shifts", "simulations": "latent_dag"}
 """else an entry without that key is of the kind that it is called"""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LONGEST_NAME = 64
@@ -162,6 +165,19 @@ class PairsEntry(DatasetEntry):
     embedded_with: str | None = None
 
 
+class SimulationEntry(KindEntry):
+    """Simulated worlds, and the networks trained in them.
+
+    `codes` are the widths of their representations. `seeds` are those of the networks in every world, by default one: worlds
+    differ by themselves.
+    """
+
+    params: Simulation
+    codes: SizesByVariant = Field(default_factory=lambda: {256: None})
+    variants: Selected | None = None
+    seeds: Blocks = Field(default_factory=lambda: ["0"])
+
+
 class BehaviourEntry(Strict):
     """What is measured of a language model's answers to a dataset's held-out questions while it is steered.
 
@@ -262,7 +278,8 @@ class VariantEntry(KindEntry):
 
 
 ENTRIES: dict[str, type[KindEntry]] = {
-    "corpora": KindEntry, "lms": LmEntry, "pairs": PairsEntry, "synthetic": DatasetEntry, "variants": VariantEntry
+    "corpora": KindEntry, "lms": LmEntry, "pairs": PairsEntry, "synthetic": DatasetEntry, "simulations": SimulationEntry,
+    "variants": VariantEntry,
 }  # fmt: skip
 
 
@@ -280,11 +297,17 @@ class Top(Strict):
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     pairs: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     synthetic: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    simulations: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     activations: dict[str, dict[str, Any]] = Field(default_factory=dict)
     variants: dict[str, dict[str, Any] | None] = Field(min_length=1)
     behaviour: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     tables: Names = Field(default_factory=list)
     figures: Names = Field(default_factory=list)
+
+
+def section_of(reads: str) -> str:
+    """Where the datasets are of which a variant learns that reads these; `pairs` stands for synthetic ones, too."""
+    return {"activations": "activations", "observations": "simulations"}.get(reads, "pairs")
 
 
 def seeds_of(block: str) -> list[int]:

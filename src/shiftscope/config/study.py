@@ -12,8 +12,10 @@ from shiftscope.config.sections import (
     KindEntry,
     LmEntry,
     PairsEntry,
+    SimulationEntry,
     StoreEntry,
     VariantEntry,
+    section_of,
 )
 from shiftscope.kinds import Strict
 from shiftscope.vocabulary import MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
@@ -28,6 +30,7 @@ class Study(Strict):
     lms: dict[str, LmEntry]
     pairs: dict[str, PairsEntry]
     synthetic: dict[str, DatasetEntry]
+    simulations: dict[str, SimulationEntry]
     activations: dict[str, StoreEntry]
     variants: dict[str, VariantEntry]
     behaviour: dict[str, BehaviourEntry]
@@ -39,9 +42,15 @@ class Study(Strict):
         """The whole configuration, defaults included, as JSON values."""
         return self.model_dump(mode="json", serialize_as_any=True)
 
-    def dataset(self, name: str) -> DatasetEntry | StoreEntry:
-        """The entry of a dataset: of pairs, synthetic, or of activations."""
-        return self.pairs.get(name) or self.synthetic.get(name) or self.activations[name]
+    def dataset(self, name: str) -> DatasetEntry | SimulationEntry | StoreEntry:
+        """The entry of a dataset: of pairs, synthetic, simulated, or of activations."""
+        found = self.pairs.get(name) or self.synthetic.get(name) or self.simulations.get(name)
+        return found or self.activations[name]
+
+    def simulated_on(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) of simulated worlds in which networks are trained, if any variant is one; the lm is `synthetic`."""
+        networks = any(section_of(entry.params.reads) == "simulations" for entry in self.variants.values())
+        return [(SYNTHETIC, name) for name in self.simulations] if networks else []
 
     def trained_on(self) -> list[tuple[str, str]]:
         """Every (lm, dataset) that is trained on and evaluated; synthetic data have the lm `synthetic`.
@@ -109,6 +118,8 @@ class Study(Strict):
         """
         if kind == "saes":
             return self.streamed_on()
+        if kind == "simulations":
+            return self.simulated_on()
         kinds = {place: self._kind_of(*place) for place in self.trained_on()}
         if kind == "mapped":
             mapped = [place for place, found in kinds.items() if found == "mapped"]
@@ -161,9 +172,8 @@ class Study(Strict):
         Of activations it is those that read activations; at a further layer only if the lm lists them for its layers.
         """
         entry = self.dataset(dataset)
-        of_text = dataset in self.activations
         every = self.variants if self.is_trained_on(dataset) else ()
-        every = [name for name in every if (self.variants[name].params.reads == "activations") == of_text]
+        every = [name for name in every if section_of(self.variants[name].params.reads) == self._section(dataset)]
         names = [name for name in every if name in (entry.variants or [name])]
         names = [name for name in names if dataset in (self.variants[name].datasets or [dataset])]
         listed = (entry.codes or {}).get(codes or self.codes(lm, dataset)[0])
@@ -176,9 +186,12 @@ class Study(Strict):
             names = [name for name in names if not self.variants[name].params.supervised]
         if AT in lm:
             some = self.lm(lm).layer_variants
-            first = [] if of_text else names[:1]
+            first = [] if dataset in self.activations else names[:1]
             names = first if some is None else [name for name in names if name in some]
         return names
+
+    def _section(self, dataset: str) -> str:
+        return next((one for one in ("activations", "simulations") if dataset in getattr(self, one)), "pairs")
 
     def candidates_on(self, lm: str, dataset: str, codes: int) -> list[str]:
         """The variants that may be recommended: of each kind that may be, the first that is trained on all pairs as they stand.
@@ -260,10 +273,10 @@ class Study(Strict):
         return set(self.pairs[dataset].params.concept_names())
 
     def blocks_of(self, variant: str, dataset: str) -> list[str]:
-        """Seed blocks of a variant on a dataset; one that no seed enters is fitted once, as seed 0."""
-        if self.variants[variant].params.deterministic:
-            return ["0"]
-        return (self.activations[dataset].seeds if dataset in self.activations else None) or self.blocks
+        """Seed blocks of a variant on a dataset; one that no seed enters is fitted once, as the first seed of the first."""
+        own = self.activations.get(dataset) or self.simulations.get(dataset)
+        blocks = (own.seeds if own else None) or self.blocks
+        return blocks[:1] if self.variants[variant].params.deterministic else blocks
 
 
 def _jobs(hosts: dict[str, str | None]) -> list[tuple[str, ...]]:

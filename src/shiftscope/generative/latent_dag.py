@@ -66,10 +66,25 @@ class LatentDag:
                 best[concept] += np.maximum(true, false).sum()
         return best / len(self.bits)
 
+    def least_loss(self) -> float:
+        """The entropy of the masked bit given its context, in nats, the masked bit drawn at random: no prediction costs less."""
+        total = 0.0
+        for masked, bit in enumerate(self.bits):
+            context = self.contexts(masked)
+            both = np.stack([np.bincount(context, self.prior * which) for which in (bit, ~bit)])
+            share = np.divide(both, both.sum(0), out=np.ones_like(both), where=both > 0)
+            total -= float((both * np.log(share)).sum())
+        return total / len(self.bits)
+
     def majority(self) -> np.ndarray:
         """By concept `[n]` the accuracy of its more frequent value: chance."""
         true = self.prior @ self.states
         return np.maximum(true, 1 - true)
+
+
+def joint_states(n_concepts: int) -> np.ndarray:
+    """Every joint state of n binary concepts, bool `[2^n, n]`, concept 0 the slowest."""
+    return (np.arange(2**n_concepts)[:, None] >> np.arange(n_concepts)[::-1] & 1).astype(bool)
 
 
 def draw(graph: str, n_concepts: int, n_observed: int, generator: np.random.Generator) -> LatentDag:
@@ -94,7 +109,7 @@ def draw(graph: str, n_concepts: int, n_observed: int, generator: np.random.Gene
             f"{n_observed} observed bits: one is masked and predicted from the others, so there are 2 at least"
         )
     parents = _parents(graph, n_concepts, generator)
-    states = (np.arange(2**n_concepts)[:, None] >> np.arange(n_concepts)[::-1] & 1).astype(bool)
+    states = joint_states(n_concepts)
     prior = np.ones(len(states))
     for concept, given in enumerate(parents):
         law = generator.uniform(*LAW, 2 ** len(given))

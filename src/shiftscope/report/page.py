@@ -158,7 +158,7 @@ def matrix_of(section: Shown, frames: dict[str, pd.DataFrame]) -> list[ClaimRow]
 
 def _speaks_of(parts: str, lm: str) -> bool:
     """Whether a claim on these parts says anything of a language model, or of synthetic data."""
-    if parts in ("synthetic", "crowded"):
+    if parts in ("synthetic", "crowded", "simulations"):
         return lm in (SYNTHETIC, "")
     return parts == "all" or (lm != SYNTHETIC and parts != "known")
 
@@ -217,7 +217,8 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
 
 def _warned(found: list[dict[str, Any]], config: dict[str, Any]) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """What the jobs of each dataset of the config warned of, by dataset and language model: rule and message."""
-    datasets = {""}.union(*(config.get(section, {}) for section in ("pairs", "synthetic", "activations")))
+    sections = ("pairs", "synthetic", "simulations", "activations")
+    datasets = {""}.union(*(config.get(section, {}) for section in sections))
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for job in (job for job in found if job["dataset"] in datasets):
         here = places.setdefault((job["dataset"], job["lm"]), [])

@@ -30,7 +30,9 @@ def run_facts(benchmarks: Path, logs: Path, config: dict[str, Any]) -> dict[str,
 
 def names_of(config: dict[str, Any]) -> set[str]:
     """Every name in a resolved configuration that stands in the path of a job's log or benchmark."""
-    sections = ("corpora", "lms", "pairs", "synthetic", "activations", "variants", "tables", "figures")
+    sections = (
+        "corpora", "lms", "pairs", "synthetic", "simulations", "activations", "variants", "tables", "figures"
+    )  # fmt: skip
     return {SYNTHETIC, "all"}.union(*(config.get(section, ()) for section in sections))
 
 

@@ -33,6 +33,7 @@ NEEDS = {
     "mapped": "a model with `source: mapped` under `lms`",
     "behaviour": "a dataset under `behaviour`",
     "transfer": "two datasets of one language model that share a concept and the template",
+    "simulations": "a dataset under `simulations`",
     "saes": "a dataset under `activations` and one of words under `pairs`",
     "all": "a dataset under `synthetic` or `pairs`",
 }

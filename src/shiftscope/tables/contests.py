@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.correlation import LINEAR_R2, MCC_TRUTH, MCC_TWO_CODES
-from shiftscope.tables.tidy import assemble, class_of
+from shiftscope.tables.tidy import assemble, class_of, untrained_as_control
 from shiftscope.tables.verdicts import of_metric
 from shiftscope.vocabulary import RECOMMENDED
 
@@ -36,23 +35,11 @@ def world_of(dataset: str) -> World:
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table with the columns of `World`; what was left untrained is a control, `untrained_sae`."""
-    table = assemble(_untrained_as_control(metrics), METRICS, PUBLISHED)
+    table = assemble(untrained_as_control(metrics), METRICS, PUBLISHED)
     worlds = [world_of(name) for name in table["dataset"]]
     table = table.assign(**{name: [getattr(world, name) for world in worlds] for name in World._fields[1:]})
     table = table.astype({"field": "string", "value": float})
     return table.sort_values(["lm", "field", "value"], kind="stable", ignore_index=True)
-
-
-def _untrained_as_control(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Scores of variants without a step of training (`steps: 0`) as a control of all that were trained of their kind."""
-    import pandas as pd
-
-    place = ["lm", "layer", "dataset", "codes", "kind"]
-    untrained = metrics["params"].map({text: json.loads(text).get("steps") == 0 for text in metrics["params"].unique()})
-    trained = metrics[~untrained.astype(bool)]
-    named = trained.loc[trained["control"] == "", [*place, "variant"]].drop_duplicates()
-    scores = metrics[untrained.astype(bool) & (metrics["control"] == "")].drop(columns="variant").merge(named, on=place)
-    return pd.concat([trained, scores.assign(control="untrained_sae")], ignore_index=True)
 
 
 def of_shifts(table: pd.DataFrame) -> pd.DataFrame:

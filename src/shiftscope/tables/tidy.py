@@ -133,6 +133,18 @@ def assemble(metrics: pd.DataFrame, wanted: Sequence[Metric], published: Publish
     return ordered(typed(pd.DataFrame(lines, columns=COLUMNS)), wanted, published)
 
 
+def untrained_as_control(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Scores of variants without a step of training (`steps: 0`) as a control of all that were trained of their kind."""
+    import pandas as pd
+
+    place = ["lm", "layer", "dataset", "codes", "kind"]
+    untrained = metrics["params"].map({text: json.loads(text).get("steps") == 0 for text in metrics["params"].unique()})
+    trained = metrics[~untrained.astype(bool)]
+    named = trained.loc[(trained["control"] == "") & (trained["variant"] != ""), [*place, "variant"]].drop_duplicates()
+    scores = metrics[untrained.astype(bool) & (metrics["control"] == "")].drop(columns="variant").merge(named, on=place)
+    return pd.concat([trained, scores.assign(control="untrained_sae")], ignore_index=True)
+
+
 def compared(rival: tuple | None, real: Mapping[tuple, pd.Series]) -> tuple[str | None, pd.Series | None]:
     """A rival's name and its values, None where there is none."""
     return (rival[KEYS.index("variant")], real[rival]) if rival else (None, None)

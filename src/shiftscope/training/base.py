@@ -28,7 +28,7 @@ def train_block(
     for one, (weights, sidecar) in zip(params.variants, files, strict=True):
         variant = kinds.load("variants", one.kind)
         settings = [variant(**setting) for setting in one.settings]
-        replicas = replicas_of(settings, data, params.seeds)
+        replicas = replicas_of(settings, data, params.seeds[:1] if variant.deterministic else params.seeds)
         with warnings_of(one.variant):
             models = train(
                 settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate

@@ -6,10 +6,23 @@ from typing import Any
 
 import torch
 
+LANES = 16
+"""numbers that the widest processors take at once"""
+
 
 def cosine(way: float) -> float:
     """The share of a learning rate that is left at a share `way` of its decay, along half a cosine from 1 to 0."""
     return 0.5 * (1 + math.cos(math.pi * way))
+
+
+def groups(weights: list[torch.Tensor]) -> list[dict[str, Any]]:
+    """Parameter groups of Adam for weights `[R, …]` of many replicas, by whether its update may be fused, which reads and
+    writes every number once: what that makes of numbers beyond whole vectors differs in the last bit, so with such a replica
+    would differ by what else is in the block.
+    """
+    whole = {weight: weight[0].numel() % LANES == 0 for weight in weights}
+    found = [{"params": [one for one in weights if whole[one] == fused], "fused": fused} for fused in (True, False)]
+    return [group for group in found if group["params"]]
 
 
 def optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -21,16 +34,10 @@ def optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, 
     }
 
 
-def load_optimiser(
-    name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], **cast: Any
-) -> None:
-    """Give an optimiser the state that `optimiser_tensors` made; `cast` turns the values of an entry into what it wants."""
+def load_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give an optimiser the state that `optimiser_tensors` made."""
     state: dict[int, dict[str, Any]] = {}
     for key in (key for key in tensors if key.startswith(f"{name}.")):
         _, parameter, entry = key.split(".")
-        state.setdefault(int(parameter), {})[entry] = cast.get(entry, _as_it_is)(tensors[key])
+        state.setdefault(int(parameter), {})[entry] = tensors[key]
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def _as_it_is(value: torch.Tensor) -> torch.Tensor:
-    return value

@@ -30,7 +30,7 @@ Facts = dict[str, float | None]
 """what is known of a model's training (docs/file-formats.md)"""
 
 
-WAYS = ("closed_form", "constrained", "streamed")
+WAYS = ("closed_form", "constrained", "streamed", "masked")
 """modules of `shiftscope.training` that train variants"""
 
 
@@ -39,8 +39,8 @@ class Variant(Kind):
 
     training: ClassVar[str]
     """the way in which it is trained, one of `WAYS`"""
-    reads: ClassVar[Literal["shifts", "embeddings", "activations"]] = "shifts"
-    """what it encodes: differences of a pair's embeddings, each of the two, or activations of a corpus"""
+    reads: ClassVar[Literal["shifts", "embeddings", "activations", "observations"]] = "shifts"
+    """what it encodes: differences of a pair's embeddings, each of the two, activations of a corpus, or simulated bits"""
     supervised: ClassVar[bool] = False
     """whether it needs pairs that are known to differ in one concept"""
     deterministic: ClassVar[bool] = False
@@ -266,6 +266,35 @@ class Streamed(Variant):
     def _count(self, weights: Tensors, fired: torch.Tensor, n: int) -> None:
         """Count vectors since each latent fired; `fired` `[F]` says which did in this batch of `n`."""
         weights["since_fired"].add_(n).masked_fill_(fired, 0)
+
+
+class Masked(Variant):
+    """A network that predicts a masked observation of a simulated world from the others; many train at once, stacked `[R, …]`.
+
+    Its codes are its representation. `encode` gets contexts `[n, 2 m]`: of every observed bit its value, 0 if it is masked, and
+    then of every one whether it is.
+    """
+
+    training = "masked"
+    reads = "observations"
+    buffers: ClassVar[tuple[str, ...]] = ()
+    """tensors that `logits` updates itself and no optimiser sees"""
+
+    steps: int = Field(3000, ge=0, description="optimiser steps; 0 leaves it untrained")
+    batch_size: int = Field(64, ge=2, description="samples per step")
+    lr: float = Field(0.001, gt=0, description="learning rate of Adam")
+
+    @abstractmethod
+    def initial(self, n_observed: int, width: int, normal: Callable[..., torch.Tensor]) -> Tensors:
+        """Tensors of one replica for m observed bits; `normal` draws from its seed."""
+
+    @abstractmethod
+    def logits(self, weights: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        """Of both values of every bit `[R, batch, 2 m]`, value 0 of all bits first, in contexts `[R, batch, 2 m]`."""
+
+    @abstractmethod
+    def export(self, weights: Arrays) -> Arrays:
+        """Arrays of one replica, as `encode` wants them, with `output` `[2 m, width]` and `output_bias` `[2 m]`."""
 
 
 def sparse_codes(variant: type[Streamed], arrays: Arrays, inputs: np.ndarray) -> np.ndarray:

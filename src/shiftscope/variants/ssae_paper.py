@@ -142,13 +142,15 @@ class SsaePaper(Constrained):
         pair in which nothing changes has no error. Without LayerNorm the energy is the batch's, or small shifts would
         count most.
         """
+        import torch
+
         energy, n_codes = (inputs * inputs).sum(2), weights["encoder"].shape[1]
         weight = 1 / energy.mean(1, keepdim=True)
         if self.layer_norm:
             inputs, weight = inputs * (n_codes / energy.clamp_min(TINY)).sqrt()[:, :, None], energy / n_codes
         seen = inputs - weights["decoder_bias"]
         codes = self._codes(weights, seen)
-        rest = seen - codes.bmm(weights["decoder"])
+        rest = torch.baddbmm(seen, codes, weights["decoder"], alpha=-1)
         error = ((rest * rest).sum(2) * weight).mean(1)
         sparsity = codes.abs().flatten(1).mean(1)
         return Loss(error, self._violation(sparsity, constants["sparsity_level"], progress), error, sparsity)

@@ -27,6 +27,9 @@ PAIRS, REJECTED, PAIRS_MANIFEST = (
 EMBEDDINGS, EMBEDDINGS_MANIFEST = (
     f"results/embeddings/{{lm}}/{{dataset}}/{file}" for file in ("embeddings.safetensors", "manifest.json")
 )
+WORLDS, WORLDS_MANIFEST = (
+    f"results/simulations/{{dataset}}/{file}" for file in ("worlds.safetensors", "manifest.json")
+)
 MODELS, MODELS_SIDECAR = (
     f"results/models/{{lm}}/{{dataset}}/codes_{{codes}}/{{variant}}/seeds_{{block}}.{ending}"
     for ending in ("safetensors", "json")
@@ -48,7 +51,7 @@ REPORT, LATENTS, RUN = "results/report/index.html", "results/report/latents.html
 LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
 LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
-GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "models")
+GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "simulations", "models")
 """folders that only grow"""
 REBUILT = ("selection", "parts", "cards", "vectors", "report")
 """folders whose files are made again whenever something is compared anew"""
@@ -108,8 +111,8 @@ def parts_of_job(path: Path, folder: Path) -> tuple[str, ...]:
 def job_of_log(path: Path, logs: Path) -> dict[str, str]:
     """The rule, language model and dataset of the job whose log a file below `logs` is; "" where it has none."""
     rule, *place = path.relative_to(logs).with_suffix("").parts
-    if rule in ("make_pairs", "make_synthetic"):
-        return {"rule": rule, "lm": SYNTHETIC if rule == "make_synthetic" else "", "dataset": place[0]}
+    if rule in ("make_pairs", "make_synthetic", "make_simulation"):
+        return {"rule": rule, "lm": "" if rule == "make_pairs" else SYNTHETIC, "dataset": place[0]}
     lm, dataset = (*place[:2], "")[:2] if len(place) > 1 else ("", "")
     return {"rule": rule, "lm": lm, "dataset": dataset}
 
