@@ -25,7 +25,7 @@ from shiftscope.report.latents import LATENT_TEMPLATES
 from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in
 from shiftscope.tables import base as catalogue
-from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.vocabulary import CHECKPOINT, MAPPED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
 from shiftscope.workflow.digests import user_file_digest, user_files_digest
@@ -155,7 +155,8 @@ def classes_of(variants):
 
 def parts_of(kind):
     """Metric parts of one kind, a key of `catalogue.NEEDS`; those of language models come with their untrained twins."""
-    parts = [paths.PART.format(lm=lm, dataset=dataset) for lm, dataset in places_of(kind)]
+    pattern = paths.IDENTITY if kind == "words" else paths.PART
+    parts = [pattern.format(lm=lm, dataset=dataset) for lm, dataset in places_of(kind)]
     if kind == "transfer":
         parts += [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
     asked = STUDY.asked() if kind == "behaviour" else []

@@ -155,6 +155,36 @@ rule evaluate_simulation:
         " --sidecars {input.sidecars} --part {output.part} --modules {input.modules} --threads {threads} --log {log}"
 
 
+def identity_slice(w):
+    lm = STUDY.lm(w.lm)
+    return json_of(**(dict(of=lm.params.of, step=lm.params.step) if lm.kind == CHECKPOINT else {}))
+
+
+rule evaluate_identity:
+    input:
+        embeddings=ancient(paths.EMBEDDINGS),
+        manifest=paths.EMBEDDINGS_MANIFEST,
+        modules=modules_of("evaluate_identity.py"),
+    output:
+        part=paths.IDENTITY,
+    log:
+        log_of("evaluate_identity", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("evaluate_identity", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(dataset for _, dataset in STUDY.words_on()),
+    threads: 1
+    resources:
+        mem_mb=memory_for,
+    params:
+        slice=identity_slice,
+    message:
+        "differences against probes of {wildcards.dataset} by {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest} --part {output.part}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
 def transfer_datasets(w):
     return sorted({name for both in STUDY.transfers(w.lm) for name in both})
 

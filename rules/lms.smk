@@ -6,15 +6,15 @@ def lm_slice(w):
     return json_of(lm=w.lm, source={"kind": entry.kind} | entry.dump)
 
 
-def twin_of(w):
-    """Manifest of the language model whose architecture an untrained twin takes."""
+def made_of(w):
+    """Manifest of the language model from which a twin takes its architecture, and a checkpoint its weights, too."""
     entry = STUDY.lms[w.lm]
-    return [paths.LM.format(lm=entry.params.of)] if entry.kind == UNTRAINED else []
+    return [paths.LM.format(lm=entry.params.of)] if entry.kind in (UNTRAINED, CHECKPOINT) else []
 
 
 rule fetch_lm:
     input:
-        twin=twin_of,
+        of=made_of,
         modules=lambda w: modules_of("fetch_lm.py", kinds.module_of("lms", STUDY.lms[w.lm].kind)),
     output:
         manifest=paths.LM,
@@ -34,7 +34,7 @@ rule fetch_lm:
     message:
         "language model {wildcards.lm}"
     shell:
-        "{PYTHON} {input.modules[0]} --manifest {output.manifest} --downloads {params.downloads} --of {input.twin}"
+        "{PYTHON} {input.modules[0]} --manifest {output.manifest} --downloads {params.downloads} --of {input.of}"
         " --params {params.slice:q} --modules {input.modules} --log {log}"
 
 

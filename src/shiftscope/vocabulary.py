@@ -16,6 +16,7 @@ CONTROLS = {
     "neurons": ("neurons", "the activation's own coordinates in place of a dictionary"),
     "pca": ("PCA", "the principal directions of activations in place of a dictionary"),
     "bayes": ("Bayes", "the best that is possible, by enumeration"),
+    "log_posterior": ("log-posterior", "the same probe of the exact log-posterior of the joint states"),
     "majority": ("majority", "the more frequent value of a concept, whatever the context"),
     "no_steering": ("unsteered", "the embedding left as it was"),
 }
@@ -30,7 +31,7 @@ SHARED = "shared"
 """the name of the vector of what all pairs share"""
 SIGNIFICANT = 0.01
 """largest p-value of the sign-flip test at which pairs are said to share a shift"""
-UNTRAINED, MAPPED, TRAINED = "untrained", "mapped", "train"
+UNTRAINED, MAPPED, CHECKPOINT, TRAINED = "untrained", "mapped", "checkpoint", "train"
 """sources of language models that are made from another entry, its `of`, and the one that is made from a corpus"""
 
 

@@ -14,13 +14,13 @@ from shiftscope.files import read_json
 
 
 def test_sources_are_the_files_of_the_folder():
-    assert kinds.names("lms") == ["folder", "gguf", "hub", "mapped", "train", "untrained", "wheel"]
+    assert kinds.names("lms") == ["checkpoint", "folder", "gguf", "hub", "mapped", "train", "untrained", "wheel"]
     for kind in kinds.names("lms"):
         assert kinds.load("lms", kind).model_config["extra"] == "forbid"
 
 
 def test_an_unknown_source_and_one_that_is_not_fetched_are_named(tmp_path):
-    with pytest.raises(ShiftScopeError, match=r"'weel' is unknown: allowed are folder, .*; did you mean 'wheel'\?"):
+    with pytest.raises(ShiftScopeError, match=r"'weel' is unknown: allowed are checkpoint, .*; did you mean 'wheel'\?"):
         fetch(tmp_path, {"kind": "weel"})
     with pytest.raises(ShiftScopeError, match=r"LM 'tiny' is not fetched but made here"):
         fetch(tmp_path, {"kind": "train", "corpus": "c"})

@@ -72,7 +72,7 @@ def test_few_jobs_of_the_default_config_load_torch(clone):
     assert count["fetch_lm"] + count["train_lm"] == len(read)
     jobs = {lm: config.embedded_together(lm) for lm in read}
     shared = sum(len(job) - 1 for some in jobs.values() for job in some)
-    assert all(jobs.values())
+    assert all(jobs[lm] for lm in read if config.lms[lm].kind != "checkpoint")
     assert count["embed_pairs"] == sum(lm in read for lm, _ in [*config.trained_on(), *config.words_on()]) - shared
     assert count["train"] >= len(config.trained_on())
     assert count.total() <= 70

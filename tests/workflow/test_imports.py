@@ -155,7 +155,7 @@ def named_modules() -> dict[str, list[str]]:
         "train": [*of("variants"), *trainers], "evaluate": of("variants"), "evaluate_transfer": of("variants"),
         "export_vectors": of("variants"), "make_synthetic": of("synthetic"), "make_pairs": of("pairs"),
         "measure_behaviour": ["shiftscope.pairs.truthfulqa_1_1"], "fetch_lm": of("lms"), "make_corpus": of("corpora"),
-        "train_lm": of("corpora"), "make_table": entries, "make_figure": entries, "make_report": entries,
+        "train_lm": of("corpora"), "make_simulation": of("simulations"), "evaluate_simulation": of("variants"), "make_table": entries, "make_figure": entries, "make_report": entries,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from shiftscope.config.sections import DatasetEntry, SimulationEntry, StoreEntry, section_of
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
-from shiftscope.vocabulary import MAPPED
+from shiftscope.vocabulary import CHECKPOINT, MAPPED
 from shiftscope.workflow.paths import AT
 
 READ = {"pairs": "pairs", "activations": "activations", "simulations": "simulated worlds"}
@@ -24,7 +24,7 @@ def check_store(name: str, entry: StoreEntry, entries: dict[str, dict[str, Any]]
     place = f"{origin}: activations.{name}"
     if entry.corpus not in entries["corpora"]:
         raise ShiftScopeError(f"{place}.corpus: {unknown(repr(entry.corpus), entry.corpus, entries['corpora'])}")
-    read = [lm for lm, found in entries["lms"].items() if found.kind != MAPPED]
+    read = [lm for lm, found in entries["lms"].items() if found.kind not in (MAPPED, CHECKPOINT)]
     of_codes = [variant for some in entry.codes.values() for variant in some or []]
     for key, listed, allowed in (
         ("lms", entry.lms, read),

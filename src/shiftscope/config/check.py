@@ -21,9 +21,11 @@ from shiftscope.config.sections import (
 from shiftscope.config.study import Study
 from shiftscope.corpora._grammars import GrammarCorpus
 from shiftscope.errors import ShiftScopeError, unknown
+from shiftscope.lms.train import Train
 from shiftscope.pairs._questions import QuestionDataset
 from shiftscope.tables import base as catalogue
-from shiftscope.vocabulary import MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.vocabulary import CHECKPOINT, MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.workflow.paths import lm_of
 
 Entries = dict[str, dict[str, Any]]
 READING = {"layer", "layers", "layer_variants", "dtype", "batch_tokens", "device_map"}
@@ -58,6 +60,7 @@ def check_references(top: Top, entries: Entries, origin: str) -> None:
         *_hosts("pairs", entries["pairs"], "embedded_with", "dataset"),
         *_hosts("variants", entries["variants"], "trained_with", "variant"),
         *_shared_jobs(entries["variants"]),
+        *_grids_of_networks(entries["variants"]),
         *_code_sizes(entries),
         *_idle_words(entries),
         *_tables_and_figures(top, entries),
@@ -108,9 +111,16 @@ def _lists(
 
 
 def _origins_of_lms(entries: Entries) -> Iterator[str]:
-    trained = [name for name, entry in entries["lms"].items() if entry.kind not in (UNTRAINED, MAPPED)]
+    made = (UNTRAINED, MAPPED, CHECKPOINT)
+    trained = [name for name, entry in entries["lms"].items() if entry.kind not in made]
+    here = {name: entry for name, entry in entries["lms"].items() if entry.kind == TRAINED}
     for name, entry in entries["lms"].items():
-        if entry.kind in (UNTRAINED, MAPPED) and entry.params.of not in trained:
+        if entry.kind == CHECKPOINT and entry.params.of not in here:
+            yield f"lms.{name}.of: {unknown(f'language model {entry.params.of!r} with source train', entry.params.of, here)}"
+        elif entry.kind == CHECKPOINT and entry.params.step not in _kept(here[entry.params.of].params):
+            kept = ", ".join(map(str, _kept(here[entry.params.of].params)))
+            yield f"lms.{name}.step: {entry.params.of} keeps its weights at {kept}: name one of these, or add to its `checkpoints`"
+        if entry.kind in made and entry.params.of not in trained:
             problem = unknown(f"trained language model {entry.params.of!r}", entry.params.of, trained)
             yield f"lms.{name}.of: {problem}"
         if entry.kind == TRAINED and entry.params.corpus not in entries["corpora"]:
@@ -123,6 +133,11 @@ def _origins_of_lms(entries: Entries) -> Iterator[str]:
         idle = sorted(entry.model_fields_set & READING) if entry.kind == MAPPED else []
         if idle:
             yield f"lms.{name}.{idle[0]}: embeddings are mapped as {entry.params.of} reads them: remove this key"
+
+
+def _kept(training: Train) -> list[int]:
+    """The steps at which weights are kept: those before the last."""
+    return [step for step in training.checkpoints if step < training.steps]
 
 
 def _hosts(section: str, entries: dict[str, Any], key: str, kind: str) -> Iterator[str]:
@@ -146,6 +161,13 @@ def _shared_jobs(variants: dict[str, VariantEntry]) -> Iterator[str]:
                 f"variants.{name}.trained_with: {name} learns from {READ[section_of(entry.params.reads)]} and "
                 f"{entry.trained_with} from {READ[section_of(host.params.reads)]}: a job has one dataset"
             )
+
+
+def _grids_of_networks(variants: dict[str, VariantEntry]) -> Iterator[str]:
+    """Settings of networks in simulated worlds are not chosen among, for UDR compares directions."""
+    for name, entry in variants.items():
+        if section_of(entry.params.reads) == "simulations" and len(entry.settings) > 1:
+            yield f"variants.{name}.grid: nothing chooses among settings of networks in simulated worlds: make a variant of each"
 
 
 def _code_sizes(entries: Entries) -> Iterator[str]:
@@ -227,12 +249,21 @@ def check_work(study: Study, origin: str) -> None:
     """
     problems = (
         *activations_problems(study),
+        *_trained_checkpoints(study),
         *_idle_datasets(study),
         *_idle_behaviour(study),
         *_empty_tables(study),
     )
     for problem in problems:
         raise ShiftScopeError(f"{origin}: {problem}")
+
+
+def _trained_checkpoints(study: Study) -> Iterator[str]:
+    """A checkpoint is there to see what a language model knew on the way: it reads words, and nothing is trained on it."""
+    for lm, dataset in study.trained_on():
+        if lm != SYNTHETIC and study.lm(lm).kind == CHECKPOINT:
+            words = ", ".join(dict.fromkeys(name for _, name in study.words_on())) or "none"
+            yield f"lms.{lm_of(lm)}.pairs: a checkpoint reads words alone, of which nothing is learned (here {words}): leave {dataset} out"
 
 
 def _idle_datasets(study: Study) -> Iterator[str]:

@@ -35,7 +35,7 @@ from shiftscope.config.sections import (
 )
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
-from shiftscope.vocabulary import RECOMMENDED, UNTRAINED
+from shiftscope.vocabulary import CHECKPOINT, RECOMMENDED, UNTRAINED
 
 
 def read_config(base: Path, overrides: list[Path] = (), values: Mapping[str, Any] | None = None) -> Study:
@@ -158,8 +158,8 @@ def _kind(section: str, name: str, raw: dict[str, Any], origin: str) -> type[kin
 
 
 def _with_layers(entry: LmEntry, lms: dict[str, LmEntry]) -> LmEntry:
-    """The entry with all its layers, the main one first; an untrained twin that names none takes its LM's."""
-    inherits = entry.kind == UNTRAINED and not entry.layer and not entry.layers
+    """The entry with all its layers, the main one first; an untrained twin or checkpoint that names none takes its LM's."""
+    inherits = entry.kind in (UNTRAINED, CHECKPOINT) and not entry.layer and not entry.layers
     named = lms[entry.params.of] if inherits else entry
     layers = list(dict.fromkeys([*filter(None, [named.layer]), *named.layers])) or ["final_norm"]
     some = entry.layer_variants or named.layer_variants

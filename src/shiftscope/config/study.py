@@ -18,7 +18,7 @@ from shiftscope.config.sections import (
     section_of,
 )
 from shiftscope.kinds import Strict
-from shiftscope.vocabulary import MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.vocabulary import CHECKPOINT, MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.workflow.paths import AT, at_layer, lm_of
 
 
@@ -120,6 +120,8 @@ class Study(Strict):
             return self.streamed_on()
         if kind == "simulations":
             return self.simulated_on()
+        if kind == "words":
+            return [place for place in self.words_on() if self.lm(place[0]).kind != MAPPED]
         kinds = {place: self._kind_of(*place) for place in self.trained_on()}
         if kind == "mapped":
             mapped = [place for place, found in kinds.items() if found == "mapped"]
@@ -132,7 +134,9 @@ class Study(Strict):
 
     def _truth_is_known(self, lm: str) -> bool:
         entry = self.lms[lm]
-        return entry.kind == TRAINED or (entry.kind == UNTRAINED and self.lms[entry.params.of].kind == TRAINED)
+        return entry.kind == TRAINED or (
+            entry.kind in (UNTRAINED, CHECKPOINT) and self.lms[entry.params.of].kind == TRAINED
+        )
 
     def _kind_of(self, lm: str, dataset: str) -> str:
         if lm == SYNTHETIC:
@@ -157,7 +161,11 @@ class Study(Strict):
 
         Neither an untrained twin nor a model that was trained here to know the truth is one; a rule can export theirs, too.
         """
-        return [place for place in self.needed_by("layers") if self.lm(place[0]).kind not in (UNTRAINED, TRAINED)]
+        return [
+            place
+            for place in self.needed_by("layers")
+            if self.lm(place[0]).kind not in (UNTRAINED, TRAINED, CHECKPOINT)
+        ]
 
     def codes(self, lm: str, dataset: str) -> list[int]:
         """Code sizes k on a dataset; an untrained twin, mapped embeddings and a further layer take only the first."""
@@ -273,7 +281,7 @@ class Study(Strict):
         return set(self.pairs[dataset].params.concept_names())
 
     def blocks_of(self, variant: str, dataset: str) -> list[str]:
-        """Seed blocks of a variant on a dataset; one that no seed enters is fitted once, as the first seed of the first."""
+        """Seed blocks of a variant on a dataset; one that no seed enters is read from the first alone."""
         own = self.activations.get(dataset) or self.simulations.get(dataset)
         blocks = (own.seeds if own else None) or self.blocks
         return blocks[:1] if self.variants[variant].params.deterministic else blocks

@@ -98,12 +98,13 @@ def read_parts(paths: Iterable[str | Path], hidden: Collection[str] = ()) -> pd.
 def means_by_name(rows: pd.DataFrame) -> dict[str, Any]:
     """Mean of each metric over seeds and data seeds in the chosen setting: `{lm: {dataset: {variant_k: {metric: mean}}}}`.
 
-    Only models themselves, no control, no curve over doses, and no mapped embeddings, which have the `lm` of those that
+    Only models themselves, no control, no curve over doses or steps, no matrix of concepts, and no mapped embeddings, which have the `lm` of those that
     were mapped; to six digits, which is less than any spread. Of a language model's layers the first part's is the main one; another is
     called `lm@layer`, as its folder is.
     """
     rows = rows[~rows["layer"].str.contains(", mapped (", regex=False) & rows["dose"].isna()]
     chosen = rows[rows["selected"] & (rows["control"] == "") & (rows["eval_dataset"] == rows["dataset"])]
+    chosen = chosen[chosen["step"].isna() & chosen["concept_2"].isna()]
     main = dict(reversed(list(zip(chosen["lm"], chosen["layer"], strict=True))))
     names = [
         lm if main[lm] == layer else f"{lm}@{layer}" for lm, layer in zip(chosen["lm"], chosen["layer"], strict=True)

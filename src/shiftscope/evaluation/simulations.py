@@ -16,14 +16,16 @@ from shiftscope.generative.latent_dag import LatentDag
 from shiftscope.metrics.probing import (
     EXCESS_LOSS,
     INVERSION_ERROR,
-    PROBE_ACCURACY,
-    PROBE_ACCURACY_HELDOUT,
+    SIMULATION_ACCURACY,
+    SIMULATION_ACCURACY_HELDOUT,
     probe_predictions,
 )
 from shiftscope.models import Model
 from shiftscope.simulations.base import Simulated, contexts
 from shiftscope.vocabulary import SYNTHETIC
 
+IMPOSSIBLE = 1e-3
+"""added to probabilities before their logarithm: most states are impossible in most contexts"""
 SAMPLES = 1000
 """contexts on which a probe is fitted; the source does not say how many it has"""
 
@@ -40,7 +42,7 @@ def evaluate(simulated: Simulated, trained: list[Trained]) -> list[Row]:
         }  # fmt: skip
         drawn = Contexts(world, most, number)
         for codes in sorted({one.n_codes for one in trained}):
-            rows += [base | {"codes": codes} | row for row in world_rows(world)]
+            rows += [base | {"codes": codes} | row for row in world_rows(world, drawn)]
         for one in trained:
             for model in (model for model in one.models if model.data_seed == number):
                 about = base | described(one, model) | {"data_seed": facts["data_seed"], "control": ""}
@@ -71,10 +73,17 @@ class Contexts:
         return np.random.default_rng(0).multinomial(SAMPLES, law / law.sum())
 
 
-def world_rows(world: LatentDag) -> Iterator[Row]:
-    """What no network changes: the accuracy of the Bayes rule and of a concept's more frequent value."""
+def world_rows(world: LatentDag, drawn: Contexts) -> Iterator[Row]:
+    """What no network changes: the Bayes rule, a concept's more frequent value, and probes of the exact log-posterior.
+
+    The last is the representation of Theorem 3.1 itself. Where few bits are seen it is hard to read, too, where other bits are
+    masked: each context then tells of other states.
+    """
+    ideal = np.log(np.concatenate([world.posterior(bit) for bit in range(drawn.bits)]) + IMPOSSIBLE)
+    ideal = ideal[drawn.masked * len(world.prior) + drawn.state]
+    yield from (row | {"control": "log_posterior"} for row in probe_rows(drawn, ideal))
     for control, values in (("bayes", world.best_accuracy()), ("majority", world.majority())):
-        for metric, split in ((PROBE_ACCURACY, "train"), (PROBE_ACCURACY_HELDOUT, "test")):
+        for metric, split in ((SIMULATION_ACCURACY, "train"), (SIMULATION_ACCURACY_HELDOUT, "test")):
             for concept, value in enumerate(values):
                 yield _of_concept(concept) | {
                     "metric": metric.name, "value": float(value), "control": control, "split": split,
@@ -87,14 +96,19 @@ def network_rows(drawn: Contexts, one: Trained, model: Model) -> Iterator[Row]:
     yield {"metric": EXCESS_LOSS.name, "value": _excess(drawn, model, features), "split": "test"}
     if model.facts["step"]:
         yield {"metric": INVERSION_ERROR.name, "value": drawn.error_of_inversion, "split": "test"}
+    yield from probe_rows(drawn, features)
+
+
+def probe_rows(drawn: Contexts, features: np.ndarray) -> Iterator[Row]:
+    """Accuracies of probes of representations of all contexts `[contexts, d]`, both ways."""
     everything = np.ones(len(drawn.law), bool)
     right = probe_predictions(features, drawn.concepts, drawn.drawn(everything), features) == drawn.concepts
-    yield from _accuracies(PROBE_ACCURACY.name, "train", right, drawn.law)
+    yield from _accuracies(SIMULATION_ACCURACY.name, "train", right, drawn.law)
     right = np.zeros_like(drawn.concepts)
     for fitted in (drawn.first_half, ~drawn.first_half):
         found = probe_predictions(features, drawn.concepts, drawn.drawn(fitted), features[~fitted])
         right[~fitted] = found == drawn.concepts[~fitted]
-    yield from _accuracies(PROBE_ACCURACY_HELDOUT.name, "test", right, drawn.law)
+    yield from _accuracies(SIMULATION_ACCURACY_HELDOUT.name, "test", right, drawn.law)
 
 
 def _accuracies(metric: str, split: str, right: np.ndarray, law: np.ndarray) -> Iterator[Row]:

@@ -19,6 +19,8 @@ from shiftscope.kinds import Kind, Strict
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 """folder of weights by step, of an LM that was trained here"""
+CHECKPOINT_FILE = "step_{step:06}.safetensors"
+"""in that folder"""
 WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
 SMALL_FILES = (
     "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json",

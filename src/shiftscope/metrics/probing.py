@@ -9,7 +9,7 @@ import numpy as np
 
 from shiftscope.metrics.base import Metric
 
-PROBE_ACCURACY = Metric(
+SIMULATION_ACCURACY = Metric(
     "simulation_accuracy",
     "probe accuracy",
     "Share of contexts of which a linear probe tells a concept's value, fitted on samples of the same contexts (paper B, G.1).",
@@ -17,7 +17,7 @@ PROBE_ACCURACY = Metric(
     higher_is_better=True,
     limits=(0, 1),
 )
-PROBE_ACCURACY_HELDOUT = Metric(
+SIMULATION_ACCURACY_HELDOUT = Metric(
     "simulation_accuracy_heldout",
     "probe accuracy, other bits masked",
     "The same where the probe was fitted on contexts in which other bits are masked: one half of the bits, and then the other.",

@@ -33,7 +33,8 @@ NEEDS = {
     "mapped": "a model with `source: mapped` under `lms`",
     "behaviour": "a dataset under `behaviour`",
     "transfer": "two datasets of one language model that share a concept and the template",
-    "simulations": "a dataset under `simulations`",
+    "simulations": "a dataset under `simulations` and a network, such as `ntp_mlp`, under `variants`",
+    "words": "a dataset of words under `pairs` and a model under `lms`",
     "saes": "a dataset under `activations` and one of words under `pairs`",
     "all": "a dataset under `synthetic` or `pairs`",
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.tables import simulations
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.simulations import JUDGED_BY, as_well, judged, panel
+from shiftscope.tables.simulations import JUDGED_BY, judged, one_curve, panel
 from shiftscope.tables.verdicts import TOLERANCE, Found, Verdict, of_metric
 
 if TYPE_CHECKING:
@@ -35,22 +35,28 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
     """Holds where the accuracy with the most bits is over .02 above that with the fewest, and nowhere between two numbers of
     bits falls by more than .02.
 
-    Control: the untrained network, if it is everywhere within .02.
+    Control: the untrained network, if its accuracy rises so, too.
     """
     return judged(table, _found, "Three numbers of observed bits are needed, and were not run.")
 
 
 def _found(rows: pd.DataFrame) -> Found | None:
-    if len(rows) < 3:
+    if rows["n_observed"].nunique() < 3:
         return None
     first, last = rows.iloc[0], rows.iloc[-1]
-    rises = last["mean"] - first["mean"] > TOLERANCE and (rows["mean"].diff().iloc[1:] > -TOLERANCE).all()
+    untrained = rows["untrained_sae"]
+    control = None if untrained.isna().any() else _rises(untrained)
     text = (
         f"{spoken(first['mean'])} with {first['n_observed']} observed bits (ε {spoken(first['epsilon'])}, best possible "
         f"{spoken(first['bayes'])}), {spoken(last['mean'])} with {last['n_observed']} (ε {spoken(last['epsilon'])}, best possible "
         f"{spoken(last['bayes'])}); untrained {spoken(first['untrained_sae'])} and {spoken(last['untrained_sae'])}"
     )
-    return Found(bool(rises), {"untrained_sae": as_well(rows)}, text)
+    return Found(_rises(rows["mean"]), {"untrained_sae": control}, text)
+
+
+def _rises(scores: pd.Series) -> bool:
+    """From the fewest bits to the most by more than .02, and never falls by more."""
+    return bool(scores.iloc[-1] - scores.iloc[0] > TOLERANCE and (scores.diff().iloc[1:] > -TOLERANCE).all())
 
 
 def finding(table: pd.DataFrame) -> str:
@@ -66,10 +72,10 @@ def draw(table: pd.DataFrame) -> Figure:
 
     if table.empty:
         return nothing(EMPTY)
+    table = one_curve(table)
     figure = Figure(figsize=(8.4, 5.4), layout="constrained")
     for across, metric in zip(figure.subplots(2, 2), JUDGED_BY.values(), strict=True):
         rows = of_metric(table, metric)
-        rows = rows[rows["variant"].isin(rows["variant"].head(1)) & rows["base"].isin(rows["base"].head(1))]
         for axes, x, named in zip(across, ("n_observed", "epsilon"), ("observed bits", "ε"), strict=True):
             panel(axes, rows, x)
             axes.set_xlabel(named)

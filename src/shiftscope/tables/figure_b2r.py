@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.tables import simulations
 from shiftscope.tables.numbers import count, spoken
-from shiftscope.tables.simulations import JUDGED_BY, as_well, judged, panel
+from shiftscope.tables.simulations import JUDGED_BY, as_well, judged, one_curve, panel
 from shiftscope.tables.verdicts import Found, Verdict, of_metric
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ PARTS = "simulations"
 METRICS, PUBLISHED, SOURCE = simulations.METRICS, simulations.PUBLISHED, simulations.SOURCE
 EMPTY = "No simulation differs in the number of concepts (`grid: {n_concepts: […]}`)."
 CAPTION = (
-    "A column per graph (er2: 2 n expected edges among n concepts, as far as there are so many). Above as the source has it; "
+    "A column per graph (er2: 2 n expected edges among n concepts, as far as there are so many: with up to five concepts er2 "
+    "links all of them, with up to seven er3). Above as the source has it; "
     "below probes are tried where other bits are masked than those they were fitted on. Points: mean over worlds and concepts; "
     "bars: 95 % interval of the mean."
 )
@@ -68,12 +69,11 @@ def draw(table: pd.DataFrame) -> Figure:
 
     if table.empty:
         return nothing(EMPTY)
-    table = table[table["base"].isin(table["base"].head(1))]
+    table = one_curve(table)
     graphs = list(dict.fromkeys(table["graph"]))
     figure = Figure(figsize=(2.6 * len(graphs) + 0.8, 5.4), layout="constrained")
     for across, metric in zip(figure.subplots(2, len(graphs), squeeze=False), JUDGED_BY.values(), strict=True):
         rows = of_metric(table, metric)
-        rows = rows[rows["variant"].isin(rows["variant"].head(1))]
         for axes, graph in zip(across, graphs, strict=True):
             panel(axes, rows[rows["graph"] == graph], "n_concepts")
             axes.set_title(f"{metric.label}\n{graph}" if axes is across[0] else graph)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from shiftscope.metrics.probing import EXCESS_LOSS, INVERSION_ERROR, PROBE_ACCURACY, PROBE_ACCURACY_HELDOUT
+from shiftscope.metrics.probing import EXCESS_LOSS, INVERSION_ERROR, SIMULATION_ACCURACY, SIMULATION_ACCURACY_HELDOUT
 from shiftscope.tables.tidy import assemble, untrained_as_control
 from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-METRICS = (PROBE_ACCURACY, PROBE_ACCURACY_HELDOUT, INVERSION_ERROR, EXCESS_LOSS)
+METRICS = (SIMULATION_ACCURACY, SIMULATION_ACCURACY_HELDOUT, INVERSION_ERROR, EXCESS_LOSS)
 PUBLISHED: dict = {}
 SOURCE = "paper B, Figure 2, has curves alone, and its numbers are not in the extracted text."
-JUDGED_BY = {"paper": PROBE_ACCURACY, "ours": PROBE_ACCURACY_HELDOUT}
+JUDGED_BY = {"paper": SIMULATION_ACCURACY, "ours": SIMULATION_ACCURACY_HELDOUT}
 """by recipe what is judged: probes as the source has them, and those that are tried where other bits are masked"""
 LEARNED = 0.02
 """nats above the least possible loss beyond which a network has not learned its world, and tests nothing"""
@@ -61,7 +61,10 @@ def _differs_in(point: Point, points: object, varies: tuple[str, ...]) -> bool:
     """Whether the points of a dataset differ in just these fields."""
     same = [one for one in points if one.base == point.base]
     free = {name for name in Point._fields[1:] if len({getattr(one, name) for one in same}) > 1}
-    return set(varies[:1]) <= free <= set(varies)
+    several = len({one._replace(n_observed=0) for one in same}) < len(
+        same
+    )  # bits by themselves, not by what they are two of
+    return set(varies[:1]) <= free <= set(varies) and not (several and varies[0] != "n_observed")
 
 
 def judged(table: pd.DataFrame, decide: Callable[[pd.DataFrame], Found | None], too_few: str) -> list[Verdict]:
@@ -76,7 +79,7 @@ def judged(table: pd.DataFrame, decide: Callable[[pd.DataFrame], Found | None], 
     """
     verdicts = []
     for lm in dict.fromkeys(table["lm"]):
-        here = table[(table["lm"] == lm) & table["variant"].isin(table["variant"].head(1))]
+        here = one_curve(table[table["lm"] == lm])
         idle = of_metric(here, EXCESS_LOSS)
         idle = idle[idle["mean"] > LEARNED]
         for recipe, metric in JUDGED_BY.items():
@@ -85,9 +88,16 @@ def judged(table: pd.DataFrame, decide: Callable[[pd.DataFrame], Found | None], 
             if found is None or len(idle):
                 verdicts.append(Verdict(recipe, lm, NOT_TESTED, too_few if found is None else _not_learned(idle)))
                 continue
-            said = [f"{metric.label}: {found.text}.", *missing_controls(found)]
+            said = [f"{metric.label} on {here['base'].iloc[0]}: {found.text}.", *missing_controls(found)]
             verdicts.append(Verdict(recipe, lm, status(found, False, recipe == "paper"), " ".join(said)))
     return verdicts
+
+
+def one_curve(table: pd.DataFrame) -> pd.DataFrame:
+    """What is judged and drawn, one network of one width on one dataset, the first of each."""
+    for name in ("base", "codes", "variant"):
+        table = table[table[name].isin(table[name].head(1))]
+    return table
 
 
 def _not_learned(idle: pd.DataFrame) -> str:
@@ -113,6 +123,7 @@ def panel(axes: Axes, rows: pd.DataFrame, x: str) -> None:
     axes.set_ylim(0.45, 1.03)
     axes.grid(axis="y", color=CONTROL, linewidth=0.4, alpha=0.35)
     axes.plot(places, rows["bayes"], "-", color=FIRST, linewidth=1, label="Bayes: the best possible")
+    axes.plot(places, rows["log_posterior"], "-.", color=FIRST, linewidth=1, label="exact log-posterior, probed")
     axes.plot(places, rows["mean"], "o", color=SECOND, markersize=4.5, label="trained", zorder=3)
     axes.vlines(places, rows["low"], rows["high"], color=SECOND, linewidth=2.6, alpha=0.6)
     axes.plot(places, rows["untrained_sae"], "--", color=CONTROL, linewidth=1.2, label="untrained network")

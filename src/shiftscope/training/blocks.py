@@ -30,7 +30,7 @@ class TrainSlice(Strict):
     dataset: str
     codes: int
     variants: list[VariantSlice]
-    """in the order of the files that are written; all are trained in one way"""
+    """in the order of the files that are written"""
     seeds: list[int]
     layer: str | None = None
     """of activations, where they are read"""

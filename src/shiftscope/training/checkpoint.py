@@ -15,7 +15,7 @@ def cosine(way: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * way))
 
 
-def groups(weights: list[torch.Tensor]) -> list[dict[str, Any]]:
+def adam_groups(weights: list[torch.Tensor]) -> list[dict[str, Any]]:
     """Parameter groups of Adam for weights `[R, …]` of many replicas, by whether its update may be fused, which reads and
     writes every number once: what that makes of numbers beyond whole vectors differs in the last bit, so with such a replica
     would differ by what else is in the block.

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from shiftscope.files import atomic, canonical_json
 from shiftscope.models import Replica
 from shiftscope.pair_embeddings import TrainingPairs
-from shiftscope.training.checkpoint import cosine, groups, load_optimiser, optimiser_tensors
+from shiftscope.training.checkpoint import adam_groups, cosine, load_optimiser, optimiser_tensors
 from shiftscope.training.draws import generator, normal
 from shiftscope.variants.base import Arrays, Constrained, Facts, Prepared
 
@@ -123,7 +123,7 @@ class ExtraAdam(torch.optim.Adam):
 
 def _adam(problem: Problem, weights: list[torch.Tensor], lr: float, constrained: bool):
     """Adam on weights and, at half the rate, on multipliers, at the same time: one gradient a step."""
-    primal = torch.optim.Adam(groups(weights), lr=lr)
+    primal = torch.optim.Adam(adam_groups(weights), lr=lr)
     if not constrained:
         return cooper.optim.UnconstrainedOptimizer(cmp=problem, primal_optimizers=primal)
     dual = torch.optim.Adam(problem.dual_parameters(), lr=lr / 2, maximize=True)
@@ -132,7 +132,7 @@ def _adam(problem: Problem, weights: list[torch.Tensor], lr: float, constrained:
 
 def _extra_adam(problem: Problem, weights: list[torch.Tensor], lr: float, constrained: bool):
     """ExtraAdam on both (Gidel et al. 2020): an extrapolation, then the step with the gradient found there."""
-    primal = ExtraAdam(groups(weights), lr=lr)
+    primal = ExtraAdam(adam_groups(weights), lr=lr)
     dual = ExtraAdam(problem.dual_parameters(), lr=lr / 2, maximize=True)
     return cooper.optim.ExtrapolationConstrainedOptimizer(cmp=problem, primal_optimizers=primal, dual_optimizers=dual)
 

@@ -18,7 +18,7 @@ from shiftscope.corpora._grammars import grammar_of
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, read_parquet
 from shiftscope.lms._quality import beginnings, check, law_of, learned
-from shiftscope.lms.base import CHECKPOINTS, LmSlice, finish, fresh
+from shiftscope.lms.base import CHECKPOINT_FILE, CHECKPOINTS, LmSlice, finish, fresh
 from shiftscope.lms.train import Train
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
 
@@ -161,7 +161,7 @@ def train_lm(
 def keep(model: "GPTNeoXForCausalLM", folder: Path, step: int) -> None:
     """Write the weights at one step."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic(folder / f"step_{step:06}.safetensors") as temporary:
+    with atomic(folder / CHECKPOINT_FILE.format(step=step)) as temporary:
         save_file(tensors, temporary, {"format": "pt"})
 
 

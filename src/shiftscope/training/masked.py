@@ -23,7 +23,7 @@ from shiftscope.files import atomic
 from shiftscope.generative.latent_dag import LatentDag
 from shiftscope.models import Model, Replica
 from shiftscope.training.blocks import TrainSlice, check_finite, write_block
-from shiftscope.training.checkpoint import groups, load_optimiser, optimiser_tensors
+from shiftscope.training.checkpoint import adam_groups, load_optimiser, optimiser_tensors
 from shiftscope.training.draws import generator, normal
 from shiftscope.variants.base import Arrays, Masked
 
@@ -128,7 +128,7 @@ class Networks:
         singles = [setting.initial(most, width, normal(one.seed, one.data_seed)) for one in members]
         self.weights = {name: torch.stack([single[name] for single in singles]) for name in singles[0]}
         trained = [tensor.requires_grad_() for name, tensor in self.weights.items() if name not in setting.buffers]
-        self.optimiser = torch.optim.Adam(groups(trained), lr=setting.lr)
+        self.optimiser = torch.optim.Adam(adam_groups(trained), lr=setting.lr)
         self.rows = [len(task.world.prior) for task in tasks]
         self.table = torch.from_numpy(np.concatenate([task.table() for task in tasks]))
         self.offsets = torch.tensor([sum(self.rows[:number]) for number in range(len(tasks))])
@@ -137,6 +137,8 @@ class Networks:
 
     def run(self, checkpoint: Path | None, checkpoint_seconds: float) -> None:
         """Take all steps that are left, keeping a checkpoint now and then."""
+        if not self.setting.steps:
+            self._settle()
         if checkpoint and checkpoint.exists():
             self._load(checkpoint)
             logger.info("resumed %d networks at step %d of %d", len(self.members), self.step, self.setting.steps)
@@ -155,14 +157,20 @@ class Networks:
         if checkpoint:
             self._save(checkpoint)  # so that a kill during a later batch does not repeat this one
 
-    def _samples(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Rows of the table and masked bits, both `[R, batch]`, from the current step on."""
-        size = self.setting.batch_size
-        for chunk in range(self.step // CHUNK, -(-self.setting.steps // CHUNK)):
+    def _settle(self) -> None:
+        """Let running means and variances come to what they are: an untrained network is normalised as a trained one is."""
+        with torch.no_grad():
+            for states, masked in self._samples(CHUNK):
+                self.setting.logits(self.weights, self._contexts(states, masked)[0])
+
+    def _samples(self, steps: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Rows of the table and masked bits, both `[R, batch]`, from the current step on to the last."""
+        size, last = self.setting.batch_size, steps or self.setting.steps
+        for chunk in range(self.step // CHUNK, -(-last // CHUNK)):
             drawn = [self._drawn(number, chunk, size) for number in range(len(self.members))]
             states, masked = (torch.stack(both, 1) for both in zip(*drawn, strict=True))
             first = self.step % CHUNK if chunk == self.step // CHUNK else 0
-            for within in range(first, min(CHUNK, self.setting.steps - chunk * CHUNK)):
+            for within in range(first, min(CHUNK, last - chunk * CHUNK)):
                 yield states[within] + self.offsets[:, None], masked[within]
 
     def _drawn(self, number: int, chunk: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -175,10 +183,8 @@ class Networks:
 
     def _take(self, states: torch.Tensor, masked: torch.Tensor) -> None:
         """One step: the cross-entropy of the masked bits."""
-        bits = self.table[states]
-        mask = torch.nn.functional.one_hot(masked, bits.shape[2]).to(bits.dtype)
-        true = (bits * mask).sum(2)
-        logits = self.setting.logits(self.weights, torch.cat([bits * (1 - mask), mask], 2))
+        inputs, mask, true = self._contexts(states, masked)
+        logits = self.setting.logits(self.weights, inputs)
         both = torch.stack([(half * mask).sum(2) for half in logits.chunk(2, 2)], 2).log_softmax(2)
         surprise = -torch.where(true > 0, both[:, :, 1], both[:, :, 0]).mean(1)
         self.optimiser.zero_grad()
@@ -186,6 +192,12 @@ class Networks:
         self.optimiser.step()
         self.loss[self.step % LATEST] = surprise.detach()
         self.step += 1
+
+    def _contexts(self, states: torch.Tensor, masked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What networks are given `[R, batch, 2 m]`, which bit is masked `[R, batch, m]`, and its value `[R, batch]`."""
+        bits = self.table[states]
+        mask = torch.nn.functional.one_hot(masked, bits.shape[2]).to(bits.dtype)
+        return torch.cat([bits * (1 - mask), mask], 2), mask, (bits * mask).sum(2)
 
     def results(self) -> Iterator[Model]:
         """Each replica's exported arrays, with its loss over the latest steps, in nats."""

@@ -37,6 +37,7 @@ MODELS, MODELS_SIDECAR = (
 SELECTION = "results/selection/{lm}/{dataset}.json"
 PART = "results/parts/{lm}/{dataset}.parquet"
 BEHAVIOUR = "results/parts/{lm}/behaviour/{dataset}.parquet"
+IDENTITY = "results/parts/{lm}/identity/{dataset}.parquet"
 TRANSFER = "results/parts/{lm}/_transfer.parquet"
 """no dataset's name begins so"""
 CARDS = "results/cards/{lm}/{dataset}.json"
