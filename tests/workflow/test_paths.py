@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from helpers.clone import ROOT
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.workflow import paths
@@ -47,3 +48,8 @@ def test_every_folder_is_shared_or_left_out():
     """`make track` knows what to do with all of them."""
     folders = {str(pattern).split("/")[1] for pattern in [*PATTERNS.values(), paths.REPORT]}
     assert folders == {*paths.GROWING, *paths.REBUILT, *paths.NOT_OUTPUTS, "tables", "figures"}
+
+
+def test_git_ignores_every_folder_that_dvc_tracks():
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"/results/{folder}/" for folder in (*paths.GROWING, *paths.REBUILT)} <= set(ignored)
