@@ -16,8 +16,8 @@ from shiftscope.pair_embeddings import PairEmbeddings, components
 
 logger = logging.getLogger(__name__)
 
-HALVINGS = 5
-"""random halves of the words, each a value of the scores held out"""
+HALVINGS, PERMUTED_HALVINGS = 5, 2
+"""random halves of the words, each a value of the scores held out; and of the words with permuted labels"""
 LEAST = 2
 """components of words of a concept below which it cannot be halved"""
 
@@ -90,11 +90,15 @@ def evaluate(data: PairEmbeddings, of: str | None = None, step: int | None = Non
     rows = [base | row for row in _rows(concepts)]
     if not (data.facts["untrained_of"] or of):
         permuted = [one.permuted(number) for number, one in enumerate(concepts)]
-        rows += [base | row | {"control": "permuted_labels"} for row in _rows(permuted) if "concept_2" not in row]
+        rows += [
+            base | row | {"control": "permuted_labels"}
+            for row in _rows(permuted, PERMUTED_HALVINGS)
+            if "concept_2" not in row
+        ]
     return rows
 
 
-def _rows(concepts: list[Sides]) -> Iterator[Row]:
+def _rows(concepts: list[Sides], halvings: int = HALVINGS) -> Iterator[Row]:
     names = [one.name for one in concepts]
     directions = np.stack([identity.mean_difference(one.before, one.after) for one in concepts])
     weights = np.stack([identity.probe_weights(one.before, one.after, None) for one in concepts])
@@ -109,7 +113,7 @@ def _rows(concepts: list[Sides]) -> Iterator[Row]:
             logger.warning(
                 "concept %s: all of its pairs share words, so they cannot be halved: left out of A·W held out", one.name
             )
-    for seed in range(HALVINGS if len(whole) > 1 else 0):
+    for seed in range(halvings if len(whole) > 1 else 0):
         yield from _held_out(whole, seed)
 
 
