@@ -12,7 +12,7 @@ WEIGHTS = f"results/models/{NODE}/dictionary_learning/seeds_0-1.safetensors"
 AFTER_SELECTION = {"evaluate/synthetic/tiny", "collect_metrics/all", "make_table/table_a6", "make_report/all"}
 CHANGED = f"train/{NODE}/dictionary_learning/seeds_0-1"
 """what most cases change: it needs no torch, whose import takes longer than all else"""
-MODELS = {f"train/{NODE}/ssae/seeds_0-1", CHANGED, f"train/{NODE}/mean_difference/seeds_0"}
+MODELS = {f"train/{NODE}/ssae/seeds_0-1", CHANGED, f"train/{NODE}/mean_difference/seeds_0-1"}
 EVERYTHING = {"make_synthetic/tiny"} | MODELS | AFTER_SELECTION
 
 

@@ -135,7 +135,7 @@ def test_pulling_over_what_nobody_tracks_loses_nothing(pair):
     assert "are not tracked yet" in said and "force" not in said
     assert {path: path.read_bytes() for path in before} == before
     assert second.follow(said) == ["make track", "git commit --all -m 'my results'", "make pull"]
-    pca = second.folder / f"results/models/{NODE}/pca/seeds_0.safetensors"
+    pca = second.folder / f"results/models/{NODE}/pca/seeds_0-1.safetensors"
     assert pca.read_bytes() == before[pca]
     assert not [node for node in second.executed() if node.startswith("train/")]
     second.share("both")
@@ -255,13 +255,13 @@ def test_a_lost_file_that_is_computed_again_is_sent(pair):
 def test_what_nobody_has_blocks_nobody(pair):
     first, _ = pair
     third = without_weights(first)
-    third.executed(f"results/models/{NODE}/pca/seeds_0.json")
+    third.executed(f"results/models/{NODE}/pca/seeds_0-1.json")
     third.sharing("track")
     third.git("commit", "--quiet", "--all", "-m", "pca")
     assert f"neither here nor on the remote: {WEIGHTS}" in third.sharing("push")
     fourth = first.clone(first.folder.parent / "fourth")
     assert f"Not here: {WEIGHTS}" in fourth.sharing("pull", check=False)
-    assert (fourth.folder / f"results/models/{NODE}/pca/seeds_0.json").is_file()
+    assert (fourth.folder / f"results/models/{NODE}/pca/seeds_0-1.json").is_file()
 
 
 def test_the_lost_list_of_an_old_commit_is_in_nobodys_way(pair):
@@ -354,7 +354,7 @@ def test_half_of_a_merge_is_not_shared(pair):
 
 
 def test_why_of_what_the_config_has_not(second):
-    said = second.sharing("why", f"results/models/{NODE}/pca/seeds_0.json", check=False)
+    said = second.sharing("why", f"results/models/{NODE}/pca/seeds_0-1.json", check=False)
     assert "the variant 'pca' of the config" in said and "KeyError" not in said
 
 
@@ -389,7 +389,7 @@ def test_two_contents_of_one_path(pair):
     said = second.sharing("pull")
     assert "theirs are taken" in said and SSAE in said
     assert (second.folder / SSAE).read_bytes() == theirs
-    assert (second.folder / f"results/models/{NODE}/pca/seeds_0.safetensors").is_file()
+    assert (second.folder / f"results/models/{NODE}/pca/seeds_0-1.safetensors").is_file()
     assert not [node for node in second.executed() if node.startswith("train/")]
     second.share("both")
     shutil.rmtree(second.folder)

@@ -185,7 +185,7 @@ def test_two_clones_push_and_neither_trains_what_the_other_has(pair):
     second.share("one seed more")
 
     first.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
-    pca = {f"train/{NODE}/pca/seeds_0"}
+    pca = {f"train/{NODE}/pca/seeds_0-1"}
     assert first.executed() == pca | AFTER_SELECTION
     first.sharing("track")
     first.git("commit", "--quiet", "--all", "-m", "one variant more")
@@ -202,7 +202,7 @@ def test_two_clones_push_and_neither_trains_what_the_other_has(pair):
     nodes = second.executed()
     assert not {node for node in nodes if "tiny" in node}
     assert {node for node in nodes if "small" in node} == {
-        f"{rule}/synthetic/small{rest}" for rule, rest in (("train", "/codes_3/mean_difference/seeds_0"), ("evaluate", ""))
+        f"{rule}/synthetic/small{rest}" for rule, rest in (("train", "/codes_3/mean_difference/seeds_0-1"), ("evaluate", ""))
     } | {"make_synthetic/small"}  # fmt: skip
 
 
@@ -265,12 +265,12 @@ def test_with_links_to_the_cache(linked):
     second.share("a comment")
     first.sharing("pull")
     assert first.executed() == set()
-    path = first.folder / f"results/models/{NODE}/mean_difference/seeds_0.safetensors"
+    path = first.folder / f"results/models/{NODE}/mean_difference/seeds_0-1.safetensors"
     good = path.read_bytes()
     if path.is_symlink():
         path.unlink()  # else it would be the cache that is damaged
     path.write_bytes(b"damaged")
-    assert first.executed() == {f"train/{NODE}/mean_difference/seeds_0"} | AFTER_SELECTION
+    assert first.executed() == {f"train/{NODE}/mean_difference/seeds_0-1"} | AFTER_SELECTION
     assert path.read_bytes() == good
 
 
@@ -315,24 +315,24 @@ def test_what_one_table_needs_and_no_more(pair):
 
     third.change("config.yaml", "mean_difference: {}", "mean_difference: {}\n  pca: {}")
     third.sharing("pull", "table_a6")
-    pca = {f"train/{NODE}/pca/seeds_0"}
+    pca = {f"train/{NODE}/pca/seeds_0-1"}
     assert third.executed("table_a6") == pca | {"evaluate/synthetic/tiny", "make_table/table_a6"}
     before = {path.stem: listing(third, path.stem) for path in results.glob("*.dvc") if path.stem != "metrics.parquet"}
     shutil.rmtree(results / f"models/{NODE}/ssae")  # even what was fetched and thrown away is not lost to others
     third.share("from a part")
     for name, files in before.items():
         assert files <= listing(third, name)
-    assert f"{NODE}/pca/seeds_0.json" in listing(third, "models")
+    assert f"{NODE}/pca/seeds_0-1.json" in listing(third, "models")
     first.git("pull", "--quiet")
     first.dvc("pull", "--quiet")
-    assert (first.folder / f"results/models/{NODE}/pca/seeds_0.json").is_file()
+    assert (first.folder / f"results/models/{NODE}/pca/seeds_0-1.json").is_file()
     assert (first.folder / f"results/models/{NODE}/ssae/seeds_0-1.json").is_file()
 
 
 def test_what_a_part_of_the_workflow_made_is_shared(clone, tmp_path):
     project = new_project(clone, tmp_path)
-    weights = f"results/models/{NODE}/mean_difference/seeds_0.safetensors"
-    made = {"make_synthetic/tiny", f"train/{NODE}/mean_difference/seeds_0"}
+    weights = f"results/models/{NODE}/mean_difference/seeds_0-1.safetensors"
+    made = {"make_synthetic/tiny", f"train/{NODE}/mean_difference/seeds_0-1"}
     assert project.executed(weights) == made
     project.share("one model")
     other = project.clone(tmp_path / "other")
@@ -350,7 +350,7 @@ def test_a_failed_job_leaves_what_was_made_recorded(second):
     said = second.run("snakemake", "--cores", "2", check=False)
     assert "lower the variant's `lr`" in said
     ledger = (second.folder / "results/provenance.jsonl").read_text()
-    assert f"results/models/{NODE}/pca/seeds_0.json" in ledger
+    assert f"results/models/{NODE}/pca/seeds_0-1.json" in ledger
     shutil.rmtree(second.folder / ".snakemake")
     second.change("config.yaml", "lr: 1.0e+30,", "")
     assert second.executed() == {f"train/{NODE}/ssae/seeds_0-1"} | AFTER_SELECTION

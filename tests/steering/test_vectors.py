@@ -315,7 +315,7 @@ def planted(k):
     return PairEmbeddings(*sides, split, np.arange(n), chosen[None], sign, {"shift": truth[None]}, facts)
 
 
-OF_PAIRS = [name for name in kinds.names("variants") if kinds.load("variants", name).reads != "activations"]
+OF_PAIRS = [name for name in kinds.names("variants") if kinds.load("variants", name).reads in ("shifts", "embeddings")]
 IDENTIFY = ("dictionary_learning", "mean_difference", "pca", "probe_direction", "shift_mixture", "ssae")
 """what finds several concepts that change one at a time; of the others vectors are mixtures"""
 
