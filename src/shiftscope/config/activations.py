@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shiftscope.config.sections import DatasetEntry, SimulationEntry, StoreEntry, section_of
+from shiftscope.config.sections import READ, DatasetEntry, SimulationEntry, StoreEntry, section_of
 from shiftscope.config.study import Study
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.vocabulary import CHECKPOINT, MAPPED
 from shiftscope.workflow.paths import AT
-
-READ = {"pairs": "pairs", "activations": "activations", "simulations": "simulated worlds"}
-"""what the datasets of a section are called"""
 
 
 def check_store(name: str, entry: StoreEntry, entries: dict[str, dict[str, Any]], origin: str) -> None:

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from shiftscope.config.activations import READ, activations_problems
+from shiftscope.config.activations import activations_problems
 from shiftscope.config.sections import (
     LONGEST_NAME,
     NAME,
+    READ,
     REPETITION,
     BehaviourEntry,
     KindEntry,

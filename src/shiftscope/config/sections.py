@@ -305,6 +305,10 @@ class Top(Strict):
     figures: Names = Field(default_factory=list)
 
 
+READ = {"pairs": "pairs", "activations": "activations", "simulations": "simulated worlds"}
+"""what the datasets of a section are called"""
+
+
 def section_of(reads: str) -> str:
     """Where the datasets are of which a variant learns that reads these; `pairs` stands for synthetic ones, too."""
     return {"activations": "activations", "observations": "simulations"}.get(reads, "pairs")

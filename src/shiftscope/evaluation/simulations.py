@@ -41,8 +41,9 @@ def evaluate(simulated: Simulated, trained: list[Trained]) -> list[Row]:
             "params": "{}", "selected": True, "data_seed": facts["data_seed"],
         }  # fmt: skip
         drawn = Contexts(world, most, number)
+        of_world = list(world_rows(world, drawn))
         for codes in sorted({one.n_codes for one in trained}):
-            rows += [base | {"codes": codes} | row for row in world_rows(world, drawn)]
+            rows += [base | {"codes": codes} | row for row in of_world]
         for one in trained:
             for model in (model for model in one.models if model.data_seed == number):
                 about = base | described(one, model) | {"data_seed": facts["data_seed"], "control": ""}
@@ -58,13 +59,11 @@ class Contexts:
         self.state, self.masked = (grid.ravel() for grid in np.mgrid[:states, : self.bits])
         self.law = world.prior[self.state] / self.bits
         self.concepts = world.states[self.state]
-        table = np.zeros((states, most_observed), np.float32)
-        table[:, : self.bits] = world.bits.T
+        table = world.table(most_observed)
         self.inputs = contexts(table[self.state], self.masked)
         self.truth = table[self.state, self.masked] > 0
         self.least_loss, self.error_of_inversion = world.least_loss(), world.error_of_inversion()
-        self.generator = np.random.default_rng(seed)
-        halves = self.generator.permutation(self.bits) < self.bits // 2
+        halves = np.random.default_rng(seed).permutation(self.bits) < self.bits // 2
         self.first_half = halves[self.masked]
 
     def drawn(self, among: np.ndarray) -> np.ndarray:

@@ -36,6 +36,12 @@ class LatentDag:
     bits: np.ndarray
     """bool `[m, 2^n]`: each observed bit in each state"""
 
+    def table(self, width: int) -> np.ndarray:
+        """The bits of every state, float32 `[2^n, width]`, with zeros behind the last bit."""
+        table = np.zeros((len(self.prior), width), np.float32)
+        table[:, : len(self.bits)] = self.bits.T
+        return table
+
     def contexts(self, masked: int) -> np.ndarray:
         """What is seen while a bit is masked, as numbers `[2^n]`: states that agree in all other bits have one."""
         return np.unique(np.delete(self.bits, masked, 0).T, axis=0, return_inverse=True)[1].reshape(-1)

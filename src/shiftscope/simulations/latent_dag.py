@@ -55,7 +55,7 @@ class LatentDagSimulation(Simulation):
         found = {}
         for point in itertools.product(*values):
             one = self.model_copy(update=dict(zip(own, point, strict=True)) | {"grid": Grid()})
-            one = one.model_copy(update={"n_observed": one.n_observed or max(2, 2 * one.n_concepts)})
+            one = one.model_copy(update={"n_observed": one.n_observed or 2 * one.n_concepts})
             found[f"{one.graph}, {one.n_concepts} concepts, {one.n_observed} observed"] = one
         return found
 

@@ -8,10 +8,8 @@ beside it stand differences of one half of the words against probes of the other
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.base import metric
 from shiftscope.metrics.identity import (
     IDENTITY,
     IDENTITY_GAP,
@@ -21,7 +19,6 @@ from shiftscope.metrics.identity import (
     IDENTITY_TOP,
     IDENTITY_TOP_HELDOUT,
 )
-from shiftscope.tables.intervals import UNIT, summarise
 from shiftscope.tables.numbers import spoken
 from shiftscope.tables.tidy import assemble
 from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
@@ -42,8 +39,8 @@ SOURCE = "paper B, Figure 3, has heatmaps alone."
 EMPTY = "No language model was read on words that tell concepts apart."
 CAPTION = (
     "Cosines of each concept's mean difference (rows) with each concept's probe (columns), on one scale. As published: of all "
-    "words, C = 1e-4, as in the source's public code. Held out: differences of one half of the words, probes of the other, the mean over random halves. Beside "
-    "each the same network with random weights. Intervals in the table are over concepts."
+    "words, C = 1e-4, as in the source's public code. Held out: differences of one half of the words, probes of the other, the mean "
+    "over random halves. Beside each the same network with random weights. Intervals in the table are over concepts."
 )
 JUDGED_BY = {"paper": (IDENTITY_TOP, IDENTITY_GAP), "ours": (IDENTITY_TOP_HELDOUT, IDENTITY_GAP_HELDOUT)}
 MOST, LEAST_GAP = 0.9, 0.5
@@ -63,12 +60,12 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    tables = [assemble(metrics, METRICS, PUBLISHED)]
-    for step in sorted(metrics["step"].dropna().unique()):
-        here = metrics[metrics["step"] == step].assign(step=pd.NA)
+    scores = _of_concepts(metrics)
+    tables = [assemble(scores, METRICS, PUBLISHED)]
+    for step in sorted(scores["step"].dropna().unique()):
+        here = scores[scores["step"] == step].assign(step=pd.NA)
         tables.append(assemble(here, METRICS, PUBLISHED).assign(variant=f"after {step} steps"))
     table = pd.concat(tables, ignore_index=True).astype({"variant": "string"})
-    table = _over_concepts(table, metrics)
     metrics = metrics[metrics["step"].isna()]
     for control, ending in (("", ""), ("untrained_lm", TWIN)):
         rows = metrics[metrics["control"] == control]
@@ -80,30 +77,12 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys([name + ending for ending in ("", TWIN) for name in CELLS], "string"))
 
 
-def _over_concepts(table: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """The table with spread and interval over concepts: random halves of the same words are no repetitions."""
-    rows = metrics[(metrics["control"] == "") & metrics["concept_2"].isna()]
-    steps = [
-        "" if missing else f"after {step} steps"
-        for step, missing in zip(rows["step"], rows["step"].isna(), strict=True)
-    ]
-    keys = [*PLACE, "variant", "metric"]
-    values = rows.assign(variant=steps).groupby([*keys, "concept"])["value"].mean().groupby(keys)
-    found = {key: summarise(_as_units(of)) for key, of in values}
-    for place, key in enumerate(table[keys].itertuples(index=False)):
-        one = found[tuple(key)]
-        least, most = metric(key.metric).limits
-        low, high = (max(one.low, least), min(one.high, most)) if one.low is not None else (math.nan, math.nan)
-        table.loc[place, ["sd", "low", "high", "minimum", "n"]] = [one.sd, low, high, one.minimum, one.n]
-    return table
-
-
-def _as_units(values: pd.Series) -> pd.Series:
-    """Values of concepts as `summarise` has those of seeds."""
-    import pandas as pd
-
-    index = pd.MultiIndex.from_tuples([(0, number, -1) for number in range(len(values))], names=UNIT)
-    return pd.Series(values.to_numpy(), index)
+def _of_concepts(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Scores with a concept in the place of a seed, each the mean over random halves, which are no repetitions."""
+    rows = metrics[metrics["concept_2"].isna()]
+    keys = [name for name in rows.columns if name not in ("seed", "value")]
+    means = rows.groupby(keys, dropna=False, sort=False)["value"].mean().reset_index()
+    return means.assign(seed=means.groupby("concept").ngroup().astype("Int32"))
 
 
 def _cells(rows: pd.DataFrame) -> str:

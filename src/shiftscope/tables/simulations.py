@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.probing import EXCESS_LOSS, INVERSION_ERROR, SIMULATION_ACCURACY, SIMULATION_ACCURACY_HELDOUT
@@ -57,13 +57,12 @@ def build(metrics: pd.DataFrame, *varies: str) -> pd.DataFrame:
     return table.sort_values(by, kind="stable", ignore_index=True)
 
 
-def _differs_in(point: Point, points: object, varies: tuple[str, ...]) -> bool:
+def _differs_in(point: Point, points: Iterable[Point], varies: tuple[str, ...]) -> bool:
     """Whether the points of a dataset differ in just these fields."""
     same = [one for one in points if one.base == point.base]
     free = {name for name in Point._fields[1:] if len({getattr(one, name) for one in same}) > 1}
-    several = len({one._replace(n_observed=0) for one in same}) < len(
-        same
-    )  # bits by themselves, not by what they are two of
+    # more bits of equal concepts are a curve over bits, more bits of more concepts are not
+    several = len({one._replace(n_observed=0) for one in same}) < len(same)
     return set(varies[:1]) <= free <= set(varies) and not (several and varies[0] != "n_observed")
 
 

@@ -1,15 +1,13 @@
 """The replicas of a training node: settings × data seeds × seeds, fitted or trained in one process."""
 
 import importlib
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shiftscope import kinds
-from shiftscope.errors import warnings_of
 from shiftscope.models import Model, Replica, alive
 from shiftscope.pair_embeddings import PairEmbeddings, TrainingPairs, first_pairs, training_pairs, turned
-from shiftscope.training.blocks import TrainSlice, check_finite, write_block
+from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.held_out import MOST_CODES, gains
 from shiftscope.variants.base import Arrays, Constrained, Facts, Variant, codes_of
 
@@ -25,16 +23,13 @@ def train_block(
 
     Arguments else and errors as in `train`.
     """
-    for one, (weights, sidecar) in zip(params.variants, files, strict=True):
-        variant = kinds.load("variants", one.kind)
-        settings = [variant(**setting) for setting in one.settings]
-        replicas = replicas_of(settings, data, params.seeds[:1] if variant.deterministic else params.seeds)
-        with warnings_of(one.variant):
-            models = train(
-                settings, replicas, data, params.codes, state / one.variant, checkpoint_seconds, one.candidate
-            )
-        write_block(params, one, models, weights, sidecar)
-    shutil.rmtree(state, ignore_errors=True)
+
+    def models_of(one: VariantSlice, settings: list[Variant], folder: Path) -> list[Model]:
+        seeds = params.seeds[:1] if settings[0].deterministic else params.seeds
+        replicas = replicas_of(settings, data, seeds)
+        return train(settings, replicas, data, params.codes, folder, checkpoint_seconds, one.candidate)
+
+    train_each(params, files, state, models_of)
 
 
 def replicas_of(settings: Sequence[Variant], data: PairEmbeddings, seeds: Sequence[int]) -> list[Replica]:

@@ -1,13 +1,14 @@
 """What a training job is given and what it writes, in whichever way it trains."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shiftscope import kinds
-from shiftscope.errors import ShiftScopeError
+from shiftscope.errors import ShiftScopeError, warnings_of
 from shiftscope.kinds import Strict
 from shiftscope.models import BlockFacts, Model, Replica, write_models
 from shiftscope.variants.base import Arrays
@@ -21,6 +22,11 @@ class VariantSlice(Strict):
     settings: list[dict[str, Any]]
     candidate: bool = False
     """whether it may be recommended here, so that its held-out gain is measured"""
+
+    def built(self) -> list[Any]:
+        """Its settings as objects of its class."""
+        kind = kinds.load("variants", self.kind)
+        return [kind(**setting) for setting in self.settings]
 
 
 class TrainSlice(Strict):
@@ -42,6 +48,29 @@ class TrainSlice(Strict):
         return [kinds.module_of("variants", kind) for kind in classes] + [
             kinds.module_of("training", way) for way in ways
         ]
+
+
+def train_each(
+    params: TrainSlice,
+    files: Iterable[tuple[Path, Path]],
+    state: Path,
+    models_of: Callable[[VariantSlice, list[Any], Path], Sequence[Model]],
+    trained_on: dict[str, str] | None = None,
+) -> None:
+    """Train every variant of a node, one after the other, and write each one's weights and sidecar into its `files`.
+
+    Args:
+        params: the node.
+        files: in the order of its variants.
+        state: folder for checkpoints, of which every variant has its own; removed in the end.
+        models_of: trains a variant, given its slice, its settings and its folder.
+        trained_on: of autoencoders of activations their store.
+    """
+    for one, (weights, sidecar) in zip(params.variants, files, strict=True):
+        with warnings_of(one.variant):
+            models = models_of(one, one.built(), state / one.variant)
+        write_block(params, one, models, weights, sidecar, trained_on)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 def write_block(

@@ -6,7 +6,6 @@ others, to the bit on one CPU thread. Worlds of fewer bits than the dataset's la
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,12 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from shiftscope import kinds
-from shiftscope.errors import warnings_of
 from shiftscope.files import atomic
 from shiftscope.generative.latent_dag import LatentDag
 from shiftscope.models import Model, Replica
-from shiftscope.training.blocks import TrainSlice, check_finite, write_block
+from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.checkpoint import adam_groups, load_optimiser, optimiser_tensors
 from shiftscope.training.draws import generator, normal
 from shiftscope.variants.base import Arrays, Masked
@@ -44,12 +41,6 @@ class Task(NamedTuple):
     most_observed: int
     """bits of the dataset's largest world, for which its network has inputs"""
 
-    def table(self) -> np.ndarray:
-        """The bits of every state, float32 `[states, most_observed]`."""
-        table = np.zeros((len(self.world.prior), self.most_observed), np.float32)
-        table[:, : len(self.world.bits)] = self.world.bits.T
-        return table
-
 
 def train_masked_block(
     params: TrainSlice,
@@ -62,18 +53,17 @@ def train_masked_block(
 
     Arguments else and errors as in `train_replicas`.
     """
-    for one, (weights, sidecar) in zip(params.variants, files, strict=True):
-        settings = [kinds.load("variants", one.kind)(**setting) for setting in one.settings]
+
+    def models_of(one: VariantSlice, settings: list[Masked], folder: Path) -> list[Model]:
         replicas = [
             Replica(setting, world, seed)
             for setting in range(len(settings))
             for world in range(len(worlds))
             for seed in params.seeds
         ]
-        with warnings_of(one.variant):
-            models = train_replicas(settings, replicas, worlds, params.codes, state / one.variant, checkpoint_seconds)
-        write_block(params, one, models, weights, sidecar)
-    shutil.rmtree(state, ignore_errors=True)
+        return train_replicas(settings, replicas, worlds, params.codes, folder, checkpoint_seconds)
+
+    train_each(params, files, state, models_of)
 
 
 def train_replicas(
@@ -129,9 +119,8 @@ class Networks:
         self.weights = {name: torch.stack([single[name] for single in singles]) for name in singles[0]}
         trained = [tensor.requires_grad_() for name, tensor in self.weights.items() if name not in setting.buffers]
         self.optimiser = torch.optim.Adam(adam_groups(trained), lr=setting.lr)
-        self.rows = [len(task.world.prior) for task in tasks]
-        self.table = torch.from_numpy(np.concatenate([task.table() for task in tasks]))
-        self.offsets = torch.tensor([sum(self.rows[:number]) for number in range(len(tasks))])
+        self.table = torch.from_numpy(np.concatenate([task.world.table(task.most_observed) for task in tasks]))
+        self.offsets = torch.tensor(np.cumsum([0, *(len(task.world.prior) for task in tasks[:-1])]))
         self.step = 0
         self.loss = torch.zeros(LATEST, len(members))
 

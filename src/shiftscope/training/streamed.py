@@ -10,7 +10,6 @@ vectors in its first order (`SAMPLE`), and folded into what is exported.
 import json
 import logging
 import math
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +22,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from shiftscope import kinds
-from shiftscope.errors import ShiftScopeError, warnings_of
+from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, canonical_json, read_tensors, write_tensors
 from shiftscope.models import Model, Replica
-from shiftscope.training.blocks import TrainSlice, check_finite, write_block
+from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.checkpoint import load_optimiser, optimiser_tensors
 from shiftscope.training.draws import normal
 from shiftscope.variants.base import Arrays, Facts, Streamed, decode, in_raw_space, unit_rows
@@ -86,15 +84,17 @@ def train_streamed_block(
 
     Arguments else and errors as in `train_replicas`.
     """
-    for one, (weights, sidecar) in zip(params.variants, files, strict=True):
-        settings = [kinds.load("variants", one.kind)(**setting) for setting in one.settings]
-        for doubt in dict.fromkeys(doubt for setting in settings for doubt in setting.doubts(params.codes, stream.d)):
+    for one in params.variants:
+        for doubt in dict.fromkeys(
+            doubt for setting in one.built() for doubt in setting.doubts(params.codes, stream.d)
+        ):
             logger.warning(f"{one.variant}, {params.codes} codes: {doubt}")  # no two are of one kind
+
+    def models_of(one: VariantSlice, settings: list[Streamed], folder: Path) -> KeptModels:
         replicas = [Replica(setting, 0, seed) for setting in range(len(settings)) for seed in params.seeds]
-        with warnings_of(one.variant):
-            models = train_replicas(settings, replicas, stream, params.codes, state / one.variant, checkpoint_seconds)
-        write_block(params, one, models, weights, sidecar, stream.origin)
-    shutil.rmtree(state, ignore_errors=True)
+        return train_replicas(settings, replicas, stream, params.codes, folder, checkpoint_seconds)
+
+    train_each(params, files, state, models_of, stream.origin)
 
 
 def train_replicas(
