@@ -30,7 +30,7 @@ from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
 from shiftscope.workflow.digests import user_file_digest, user_files_digest
 from shiftscope.workflow.imports import code_of
-from shiftscope.workflow.memory import caching_mb, lm_mb, training_mb
+from shiftscope.workflow.memory import caching_mb, lm_mb, steering_mb, training_mb
 from shiftscope.workflow.paths import benchmark_of, entry_file, lm_of, log_of
 
 # the interpreter that runs Snakemake runs the scripts too; formatted into commands, so it is no reason to rerun
@@ -159,6 +159,10 @@ def parts_of(kind):
     parts = [pattern.format(lm=lm, dataset=dataset) for lm, dataset in places_of(kind)]
     if kind == "transfer":
         parts += [paths.TRANSFER.format(lm=lm) for lm in STUDY.lms if STUDY.transfers(lm)]
+    if kind == "posterior":
+        parts += [paths.POSTERIOR.format(lm=lm) for lm in STUDY.posterior]
+    if kind == "causal":
+        parts += [paths.CAUSAL.format(lm=lm) for lm in STUDY.causal]
     asked = STUDY.asked() if kind == "behaviour" else []
     return parts + [paths.BEHAVIOUR.format(lm=lm, dataset=dataset) for lm, dataset in asked]
 

@@ -185,6 +185,130 @@ rule evaluate_identity:
         " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
 
 
+def posterior_slice(w):
+    lm, asked = STUDY.lms[w.lm], STUDY.posterior[w.lm]
+    return json_of(
+        lm=w.lm, dtype=lm.dtype, batch_tokens=lm.batch_tokens, device_map=lm.device_map, **asked.model_dump(mode="json")
+    )
+
+
+def twin_of(lm):
+    """Manifest of the first untrained twin of a language model, as a list; empty if the config has none."""
+    twins = [name for name, one in STUDY.lms.items() if one.kind == UNTRAINED and one.params.of == lm]
+    return [paths.LM.format(lm=name) for name in twins[:1]]
+
+
+rule evaluate_posterior:
+    input:
+        lm_manifest=paths.LM,
+        corpus_manifest=lambda w: paths.CORPUS.format(corpus=corpus_of(w)),
+        twin=lambda w: twin_of(w.lm),
+        words=lambda w: words_of(STUDY.corpora[corpus_of(w)]),
+        modules=lambda w: modules_of(
+            "evaluate_posterior.py", kinds.module_of("corpora", STUDY.corpora[corpus_of(w)].kind)
+        ),
+    output:
+        part=paths.POSTERIOR,
+    log:
+        log_of("evaluate_posterior", "{lm}"),
+    benchmark:
+        benchmark_of("evaluate_posterior", "{lm}")
+    wildcard_constraints:
+        lm=one_of(STUDY.posterior),
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        slice=posterior_slice,
+        twin=lambda w, input: ["--twin", *input.twin] if input.twin else [],
+    message:
+        "representations of {wildcards.lm} against the exact log-posterior"
+    shell:
+        "{PYTHON} {input.modules[0]} --lm-manifest {input.lm_manifest} --corpus-manifest {input.corpus_manifest}"
+        " {params.twin:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
+        " --threads {threads} --log {log}"
+
+
+def causal_slice(w):
+    lm, asked = STUDY.lms[w.lm], STUDY.causal[w.lm].model_dump(mode="json")
+    chosen = dict(
+        datasets=STUDY.causal_on(w.lm),
+        variants=STUDY.causal_variants(w.lm),
+        recommended_on=STUDY.recommended_in_causal(w.lm),
+    )
+    return json_of(lm=w.lm, dtype=lm.dtype, batch_tokens=lm.batch_tokens, device_map=lm.device_map, **asked | chosen)
+
+
+def causal_data(pattern):
+    """A file of every dataset whose vectors steer, and then of those in which they should change nothing else."""
+    return lambda w: expand(
+        pattern, lm=w.lm, dataset=list(dict.fromkeys(STUDY.causal_on(w.lm) + STUDY.causal[w.lm].others))
+    )
+
+
+def causal_models(pattern):
+    """Models of every variant on these datasets at their main code size, and autoencoders of the language model's stores."""
+
+    def files(w):
+        wanted = STUDY.causal_variants(w.lm)
+        places = [*((w.lm, dataset) for dataset in STUDY.causal_on(w.lm)), *STUDY.causal_stores(w.lm)]
+        return [
+            file
+            for place in places
+            for file in main_models(*place, [name for name in STUDY.vectors_of(*place) if name in wanted], pattern)
+        ]
+
+    return files
+
+
+def causal_grammar(w):
+    """The corpus of a language model that learned from a grammar, as a list; empty for any other."""
+    return [paths.CORPUS.format(corpus=corpus_of(w))] if STUDY.lms[w.lm].kind == TRAINED else []
+
+
+def causal_code(w):
+    """The classes of all variants that steer, and of the grammar."""
+    named = classes_of(STUDY.causal_variants(w.lm))
+    grammar = [kinds.module_of("corpora", STUDY.corpora[corpus_of(w)].kind)] if causal_grammar(w) else []
+    return modules_of("evaluate_causal.py", *named, *grammar)
+
+
+rule evaluate_causal:
+    input:
+        lm_manifest=paths.LM,
+        corpus_manifest=causal_grammar,
+        words=lambda w: words_of(STUDY.corpora[corpus_of(w)]) if causal_grammar(w) else [],
+        embeddings=ancient(causal_data(paths.EMBEDDINGS)),
+        manifests=causal_data(paths.EMBEDDINGS_MANIFEST),
+        pairs=ancient(causal_data(paths.PAIRS)),
+        weights=ancient(causal_models(paths.MODELS)),
+        sidecars=causal_models(paths.MODELS_SIDECAR),
+        modules=causal_code,
+    output:
+        part=paths.CAUSAL,
+        samples=paths.SAMPLES,
+    log:
+        log_of("evaluate_causal", "{lm}"),
+    benchmark:
+        benchmark_of("evaluate_causal", "{lm}")
+    wildcard_constraints:
+        lm=one_of(STUDY.causal),
+    threads: 1
+    resources:
+        mem_mb=lambda w, input: 3 * int(input.size_mb)
+        + steering_mb(Path(input.lm_manifest), STUDY.lms[w.lm].dtype, STUDY.causal[w.lm].pairs),
+    params:
+        slice=causal_slice,
+        grammar=lambda w, input: ["--corpus-manifest", *input.corpus_manifest] if input.corpus_manifest else [],
+    message:
+        "{wildcards.lm}, steered by every variant"
+    shell:
+        "{PYTHON} {input.modules[0]} --lm-manifest {input.lm_manifest} {params.grammar:q}"
+        " --embeddings {input.embeddings} --manifests {input.manifests} --pairs {input.pairs}"
+        " --weights {input.weights} --sidecars {input.sidecars} --part {output.part} --samples {output.samples}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
 def transfer_datasets(w):
     return sorted({name for both in STUDY.transfers(w.lm) for name in both})
 

@@ -8,6 +8,7 @@ rule make_report:
         tables=[entry_file(name, "parquet") for name in SHOWN],
         figures=[entry_file(name, "svg") for name in STUDY.figures],
         vectors=vectors_wanted(paths.VECTORS_ABOUT),
+        samples=[paths.SAMPLES.format(lm=lm) for lm in STUDY.causal],
         modules=modules_of("make_report.py", *dict.fromkeys(code for name in SHOWN for code in code_of_entry(name))),
         templates=[str(file.relative_to(ROOT)) for file in TEMPLATES],
     output:
@@ -27,7 +28,7 @@ rule make_report:
     message:
         "report"
     shell:
-        "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors}"
+        "{PYTHON} {input.modules[0]} --tables {input.tables} --figures {input.figures} --vectors {input.vectors} --samples {input.samples}"
         " --params {params.slice:q} --report {output.report} --run {output.run} --benchmarks {params.benchmarks} --logs {params.logs}"
         " --modules {input.modules} --log {log}"
 

@@ -17,10 +17,11 @@ def main(
     run: Path,
     benchmarks: Path,
     logs: Path,
+    samples: list[Path] = [],  # noqa: B006 (job reads it)
 ) -> None:
     facts = run_facts(benchmarks, logs, params.config)
     write_json(run, facts)
-    write_text(report, render(tables, figures, vectors, params.config, facts, report, params.latents))
+    write_text(report, render(tables, figures, vectors, params.config, facts, report, params.latents, samples))
 
 
 if __name__ == "__main__":

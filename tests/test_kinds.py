@@ -60,7 +60,7 @@ def test_names_are_those_of_files_that_are_neither_base_nor_private():
         "affine", "affine_paper", "batch_topk", "dictionary_learning", "ica", "l1_tied", "mean_difference", "ntp_mlp", "p_annealing", "pca",
         "probe_direction", "shared", "shift_mixture", "ssae", "ssae_paper", "ssae_paper_repaired", "structured", "topk",
     ]  # fmt: skip
-    assert kinds.names("corpora") == ["docstrings", "grammar", "pile", "text"]
+    assert kinds.names("corpora") == ["docstrings", "grammar", "hints", "pile", "text"]
     assert kinds.names("variants", "ssae*", "pca") == ["pca", "ssae", "ssae_paper", "ssae_paper_repaired"]
 
 

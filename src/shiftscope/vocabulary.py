@@ -17,6 +17,10 @@ CONTROLS = {
     "pca": ("PCA", "the principal directions of activations in place of a dictionary"),
     "bayes": ("Bayes", "the best that is possible, by enumeration"),
     "log_posterior": ("log-posterior", "the same probe of the exact log-posterior of the joint states"),
+    "bag_of_tokens": (
+        "bag of tokens",
+        "the same regression of how often each token stands in a context, in place of the representation",
+    ),
     "majority": ("majority", "the more frequent value of a concept, whatever the context"),
     "no_steering": ("unsteered", "the embedding left as it was"),
 }

@@ -7,7 +7,19 @@ from helpers.configs import keys, refusal, with_value
 from shiftscope.config.read import parse_config
 from shiftscope.config.sections import seeds_of
 
-LM_KEYS = ("source", "layer", "layers", "layer_variants", "dtype", "batch_tokens", "device_map", "variants", "pairs")
+LM_KEYS = (
+    "source",
+    "layer",
+    "layers",
+    "layer_variants",
+    "dtype",
+    "batch_tokens",
+    "causal",
+    "device_map",
+    "posterior",
+    "variants",
+    "pairs",
+)
 DATASET_KEYS = ("kind", "codes", "variants")
 VARIANT_KEYS = keys("variants", "ssae", "kind", "grid", "datasets", "shown_in", "trained_with")
 

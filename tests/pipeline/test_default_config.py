@@ -28,7 +28,7 @@ def test_mapped_embeddings_and_variants_of_single_tables(clone, tmp_path):
     study = {"kind": "ssae_paper", "grid": {"lr": [0.005, 0.01]}, "datasets": ["binary_2_2"], "shown_in": ["table_a6s"]}
     config |= {"pairs": {"lang_1_1": {}, "binary_2_2": {}}, "synthetic": {}, "activations": {}, "figures": []}
     config["lms"] = {
-        real: {key: value for key, value in config["lms"][real].items() if key != "pairs"},
+        real: {key: value for key, value in config["lms"][real].items() if key not in ("pairs", "causal")},
         "mapped": {"source": "mapped", "of": real, "variants": ["ssae", "affine"]},
     }
     config |= {"variants": {"ssae": {}, "affine": {}, "study": study}, "tables": ["table_a2", "table_a3", "table_a6s"]}
@@ -72,7 +72,7 @@ def test_few_jobs_of_the_default_config_load_torch(clone):
     assert count["fetch_lm"] + count["train_lm"] == len(read)
     jobs = {lm: config.embedded_together(lm) for lm in read}
     shared = sum(len(job) - 1 for some in jobs.values() for job in some)
-    assert all(jobs[lm] for lm in read if config.lms[lm].kind != "checkpoint")
+    assert all(jobs[lm] for lm in read if config.lms[lm].kind != "checkpoint" and config.lms[lm].pairs != [])
     assert count["embed_pairs"] == sum(lm in read for lm, _ in [*config.trained_on(), *config.words_on()]) - shared
     assert count["train"] >= len(config.trained_on())
     assert count.total() <= 70

@@ -192,7 +192,7 @@ def test_a_table_does_not_depend_on_another():
 TORCH = (
     "fetch_lm", "train_lm", "embed_pairs", "cache_activations", "measure_behaviour", "train", "train_masked",
     "train_streamed",
-    "evaluate_saes", "describe_latents",
+    "evaluate_saes", "describe_latents", "evaluate_posterior", "evaluate_causal",
 )  # fmt: skip
 """jobs that load it"""
 

@@ -20,6 +20,7 @@ from shiftscope.config.sections import (
     section_of,
 )
 from shiftscope.config.study import Study
+from shiftscope.config.theory import theory_problems
 from shiftscope.corpora._grammars import GrammarCorpus
 from shiftscope.errors import ShiftScopeError, unknown
 from shiftscope.lms.train import Train
@@ -220,26 +221,19 @@ def check_layers(lms: dict[str, LmEntry], origin: str) -> None:
             )
 
 
-def check_asks(name: str, entries: Entries, origin: str) -> None:
-    """An entry of `behaviour` has the name of a pair dataset that is made of questions with answers.
+def check_behaviour(name: str, asked: BehaviourEntry, entries: Entries, origin: str) -> None:
+    """An entry of `behaviour` has the name of a pair dataset that is made of questions with answers, and its variants exist.
 
     Raises:
-        ShiftScopeError: it has not.
+        ShiftScopeError: it has not, or one does not.
     """
     asking = [pair for pair, entry in entries["pairs"].items() if isinstance(entry.params, QuestionDataset)]
     if name not in asking:
         raise ShiftScopeError(f"{origin}: behaviour: {unknown(f'dataset {name!r} with questions', name, asking)}")
-
-
-def check_asked(name: str, asked: BehaviourEntry, variants: dict[str, KindEntry], origin: str) -> None:
-    """The variants whose vectors steer must exist.
-
-    Raises:
-        ShiftScopeError: one does not.
-    """
     for variant in asked.variants or []:
-        if variant not in variants:
-            raise ShiftScopeError(f"{origin}: behaviour.{name}.variants: {unknown(repr(variant), variant, variants)}")
+        if variant not in entries["variants"]:
+            problem = unknown(repr(variant), variant, entries["variants"])
+            raise ShiftScopeError(f"{origin}: behaviour.{name}.variants: {problem}")
 
 
 def check_work(study: Study, origin: str) -> None:
@@ -253,6 +247,7 @@ def check_work(study: Study, origin: str) -> None:
         *_trained_checkpoints(study),
         *_idle_datasets(study),
         *_idle_behaviour(study),
+        *theory_problems(study),
         *_empty_tables(study),
     )
     for problem in problems:

@@ -167,9 +167,8 @@ def _with_layers(entry: LmEntry, lms: dict[str, LmEntry]) -> LmEntry:
 
 
 def _behaviour(name: str, raw: dict[str, Any], entries: dict[str, dict[str, Any]], origin: str) -> BehaviourEntry:
-    check.check_asks(name, entries, origin)
     asked = _checked(BehaviourEntry, raw, origin, f"behaviour.{name}")
-    check.check_asked(name, asked, entries["variants"], origin)
+    check.check_behaviour(name, asked, entries, origin)
     return asked
 
 

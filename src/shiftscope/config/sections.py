@@ -110,6 +110,36 @@ class KindEntry(Strict):
         return self.params.model_dump(mode="json")
 
 
+class PosteriorEntry(Strict):
+    """How a language model that was trained on a grammar is compared with what the grammar says of concepts (docs/theory.md).
+
+    `contexts` are drawn beginnings of documents; `joint` are sets of concepts whose joint log-posterior is tested, beside that
+    of every concept by itself.
+    """
+
+    contexts: int = Field(2000, ge=200, le=20_000)
+    joint: list[Annotated[Names, Field(min_length=2)]] = Field(default_factory=list)
+    seed: int = Field(0, ge=0)
+
+
+class CausalEntry(Strict):
+    """How a language model is steered by the vectors of every variant (docs/theory.md).
+
+    `datasets` are those of pairs whose vectors steer, all if None; `others` those in whose pairs a vector should change
+    nothing but its own concept. `pairs` are the most of a concept that choose, and that are scored; of a model that learned from
+    a grammar `written` texts are judged by it for each vector, of which `samples` are shown.
+    """
+
+    datasets: Selected | None = None
+    variants: Selected | None = None
+    others: Names = Field(default_factory=list)
+    doses: Doses = Field([0.5, 1.0, 1.5, 2.0])
+    pairs: int = Field(24, ge=4, le=1000)
+    written: int = Field(12, ge=1, le=10_000)
+    samples: int = Field(2, ge=0, le=100)
+    seed: int = Field(0, ge=0)
+
+
 class LmEntry(KindEntry):
     """A language model, where its activation is read, and what is done with it.
 
@@ -125,7 +155,9 @@ class LmEntry(KindEntry):
     batch_tokens: int = Field(2048, ge=1)
     device_map: str | dict[str, int | str] | None = None
     variants: Selected | None = None
-    pairs: Selected | None = None
+    pairs: Names | None = Field(None, description="datasets of pairs that it reads, all if none are named; [] for none")
+    posterior: PosteriorEntry | None = Field(None, description="compare it with the exact log-posterior of its grammar")
+    causal: CausalEntry | None = Field(None, description="steer it by every variant's vectors")
 
     @field_validator("device_map", mode="before")
     @classmethod

@@ -8,10 +8,12 @@ from typing import Any
 
 from shiftscope.config.sections import (
     BehaviourEntry,
+    CausalEntry,
     DatasetEntry,
     KindEntry,
     LmEntry,
     PairsEntry,
+    PosteriorEntry,
     SimulationEntry,
     StoreEntry,
     VariantEntry,
@@ -36,6 +38,16 @@ class Study(Strict):
     behaviour: dict[str, BehaviourEntry]
     tables: list[str]
     figures: list[str]
+
+    @property
+    def posterior(self) -> dict[str, PosteriorEntry]:
+        """How the language models are compared with their grammar's log-posterior that are."""
+        return {name: entry.posterior for name, entry in self.lms.items() if entry.posterior}
+
+    @property
+    def causal(self) -> dict[str, CausalEntry]:
+        """How the language models are steered in the causal test that are."""
+        return {name: entry.causal for name, entry in self.lms.items() if entry.causal}
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -109,7 +121,7 @@ class Study(Strict):
     def _reads(self, lm: str, dataset: str) -> bool:
         entry = self.lms[lm]
         of_mapped = entry.kind != MAPPED or self._reads(entry.params.of, dataset)
-        return dataset in (entry.pairs or [dataset]) and of_mapped
+        return dataset in ([dataset] if entry.pairs is None else entry.pairs) and of_mapped
 
     def needed_by(self, kind: str) -> list[tuple[str, str]]:
         """Every (lm, dataset) whose metrics an entry of the catalogue needs; `kind` is a key of `tables.base.NEEDS`.
@@ -118,8 +130,10 @@ class Study(Strict):
         """
         if kind == "saes":
             return self.streamed_on()
-        if kind == "simulations":
+        if kind in ("simulations", "posterior"):
             return self.simulated_on()
+        if kind == "causal":
+            return [(lm, dataset) for lm in self.causal for dataset in self.causal_on(lm)]
         if kind == "words":
             return [place for place in self.words_on() if self.lm(place[0]).kind != MAPPED]
         kinds = {place: self._kind_of(*place) for place in self.trained_on()}
@@ -247,6 +261,32 @@ class Study(Strict):
         read = self.needed_by("language")
         return [(lm, name) for lm, name in read if name in self.behaviour and self.lms[lm].kind != UNTRAINED]
 
+    def causal_on(self, lm: str) -> list[str]:
+        """The datasets of pairs whose vectors steer a language model in the causal test."""
+        wanted = self.causal[lm].datasets
+        return [name for name in self.steerable(lm) if name in (wanted or [name])]
+
+    def steerable(self, lm: str) -> list[str]:
+        """The datasets of labelled pairs on which variants are trained with a language model."""
+        return [name for one, name in self.trained_on() if one == lm and self.pairs[name].params.labelled]
+
+    def causal_variants(self, lm: str) -> list[str]:
+        """The variants that steer there: those of the entry, else all that are not there for some tables alone."""
+        wanted = self.causal[lm].variants
+        places = [*((lm, dataset) for dataset in self.causal_on(lm)), *self.causal_stores(lm)]
+        found = [name for place in places for name in self.vectors_of(*place)]
+        return [name for name in dict.fromkeys(found) if name in (wanted or [name])]
+
+    def recommended_in_causal(self, lm: str) -> list[str]:
+        """Those of its datasets on which all that may be recommended steers, so that the choice is the one that is made elsewhere."""
+        some = set(self.causal_variants(lm))
+        candidates = {name: self.candidates_on(lm, name, self.codes(lm, name)[0]) for name in self.causal_on(lm)}
+        return [name for name, found in candidates.items() if found and some.issuperset(found)]
+
+    def causal_stores(self, lm: str) -> list[tuple[str, str]]:
+        """The stores of the language model whose autoencoders' latents steer beside them."""
+        return [place for place in self.streamed_on() if place[0] == lm]
+
     def steered(self, lm: str, dataset: str) -> list[str]:
         """Variants whose vectors steer the language model while its behaviour on a dataset is measured."""
         wanted = self.behaviour[dataset].variants
@@ -260,6 +300,8 @@ class Study(Strict):
             return any(AT in lm for lm, _ in self.trained_on())
         if kind == "saes" and not self.words_on():
             return False
+        if kind == "posterior":
+            return bool(self.posterior)
         return bool(self.asked() if kind == "behaviour" else self.needed_by(kind))
 
     def transfers(self, lm: str) -> list[tuple[str, str]]:

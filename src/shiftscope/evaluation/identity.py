@@ -16,7 +16,7 @@ from shiftscope.pair_embeddings import PairEmbeddings, components
 
 logger = logging.getLogger(__name__)
 
-HALVINGS, PERMUTED_HALVINGS = 5, 2
+HALVINGS, PERMUTED_HALVINGS = 3, 2
 """random halves of the words, each a value of the scores held out; and of the words with permuted labels"""
 LEAST = 2
 """components of words of a concept below which it cannot be halved"""

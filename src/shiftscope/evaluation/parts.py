@@ -138,9 +138,12 @@ def _check(number: int, row: Mapping[str, Any]) -> None:
         if row[name] not in allowed:
             raise ShiftScopeError(f"metric row {number} has {name} {row[name]!r}: allowed are {list(allowed)}")
     try:
-        metric(row["metric"])
+        held_out = metric(row["metric"]).held_out
     except ShiftScopeError as error:
         raise ShiftScopeError(f"metric row {number}: {error}") from error
+    if held_out and (row["split"] == "train" or (row.get("seed") is None and not row["control"])):
+        lacking = "a held-out split" if row["split"] == "train" else "a seed"
+        raise ShiftScopeError(f"metric row {number}: {row['metric']} needs {lacking}, and this row has none")
     if not math.isfinite(row["value"]):
         raise ShiftScopeError(
             f"metric row {number} ({row['metric']} of {row['variant'] or 'no variant'} on {row['dataset']}) has the "

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 logger = logging.getLogger(__name__)
 
-CE_TOKENS = 1024
+CE_TOKENS = 512
 """held-out tokens on which the language model is run with reconstructions"""
 SAMPLE = 8192
 """activations of the training stream from which principal directions and linear readouts are estimated"""

@@ -13,6 +13,7 @@ import numpy as np
 
 from shiftscope.evaluation.base import Row, Trained, described
 from shiftscope.generative.latent_dag import LatentDag
+from shiftscope.metrics.posterior import POSTERIOR_R2, REPRESENTATION_R2, centred, predict
 from shiftscope.metrics.probing import (
     EXCESS_LOSS,
     INVERSION_ERROR,
@@ -28,6 +29,10 @@ IMPOSSIBLE = 1e-3
 """added to probabilities before their logarithm: most states are impossible in most contexts"""
 SAMPLES = 1000
 """contexts on which a probe is fitted; the source does not say how many it has"""
+HALVES = 3
+"""random halves of the contexts that look different, each a value of the scores of linearity"""
+FEWEST = 24
+"""contexts that look different, below which linearity is not measured"""
 
 
 def evaluate(simulated: Simulated, trained: list[Trained]) -> list[Row]:
@@ -65,6 +70,14 @@ class Contexts:
         self.least_loss, self.error_of_inversion = world.least_loss(), world.error_of_inversion()
         halves = np.random.default_rng(seed).permutation(self.bits) < self.bits // 2
         self.first_half = halves[self.masked]
+        self.look = np.unique(self.inputs, axis=0, return_inverse=True)[1].reshape(-1)
+        each = np.stack([world.posterior(bit) for bit in range(self.bits)], 1)
+        self.posterior = each.reshape(-1, states) + IMPOSSIBLE
+
+    def half(self, seed: int) -> np.ndarray:
+        """Which of the contexts that look different are fitted, bool `[looks]`: half of them at random."""
+        looks = self.look.max() + 1
+        return np.isin(np.arange(looks), np.random.default_rng(seed).permutation(looks)[: looks // 2])
 
     def drawn(self, among: np.ndarray) -> np.ndarray:
         """How often each context is drawn among some of them `[contexts]`."""
@@ -78,9 +91,12 @@ def world_rows(world: LatentDag, drawn: Contexts) -> Iterator[Row]:
     The last is the representation of Theorem 3.1 itself. Where few bits are seen it is hard to read, too, where other bits are
     masked: each context then tells of other states.
     """
-    ideal = np.log(np.concatenate([world.posterior(bit) for bit in range(drawn.bits)]) + IMPOSSIBLE)
-    ideal = ideal[drawn.masked * len(world.prior) + drawn.state]
-    yield from (row | {"control": "log_posterior"} for row in probe_rows(drawn, ideal))
+    yield from (row | {"control": "log_posterior"} for row in probe_rows(drawn, np.log(drawn.posterior)))
+    yield from (
+        row | {"control": "bag_of_tokens"}
+        for row in linear_rows(drawn, drawn.inputs)
+        if row["metric"] == POSTERIOR_R2.name
+    )
     for control, values in (("bayes", world.best_accuracy()), ("majority", world.majority())):
         for metric, split in ((SIMULATION_ACCURACY, "train"), (SIMULATION_ACCURACY_HELDOUT, "test")):
             for concept, value in enumerate(values):
@@ -96,6 +112,24 @@ def network_rows(drawn: Contexts, one: Trained, model: Model) -> Iterator[Row]:
     if model.facts["step"]:
         yield {"metric": INVERSION_ERROR.name, "value": drawn.error_of_inversion, "split": "test"}
     yield from probe_rows(drawn, features)
+    yield from linear_rows(drawn, features)
+
+
+def linear_rows(drawn: Contexts, features: np.ndarray) -> Iterator[Row]:
+    """R² both ways between features `[contexts, d]` and the log-posterior of the joint state, held out over contexts.
+
+    A context rules out most states, whose probability counts as `IMPOSSIBLE`.
+    """
+    if drawn.look.max() + 1 < FEWEST:
+        return
+    first, weights = np.unique(drawn.look, return_index=True)[1], np.bincount(drawn.look, drawn.law)
+    target, features, slot = centred(drawn.posterior[first]), features[first], np.zeros(len(first), int)
+    ways = ((POSTERIOR_R2, features, target), (REPRESENTATION_R2, target, features))
+    for metric, inputs, wanted in ways:
+        for half in range(HALVES):
+            found = predict(inputs, wanted, drawn.half(half), slot, weights)
+            if found is not None:
+                yield {"metric": metric.name, "value": found.r2, "split": "test"}
 
 
 def probe_rows(drawn: Contexts, features: np.ndarray) -> Iterator[Row]:

@@ -191,17 +191,40 @@ class Grammar:
         Raises:
             ShiftScopeError: no document begins so; names the first word that cannot stand there.
         """
-        now: Beliefs = {((-1,) * len(self.concepts), (self._root[0], ())): 1.0}
+        now = self._start()
         for place, word in enumerate(prefix):
-            following: Beliefs = {}
-            for state, weight in now.items():
-                for after, share in self._after(state).get(word, ()):
-                    following[after] = following.get(after, 0.0) + weight * share
-            total = sum(following.values())
-            if not total:
+            now, share = self._read(now, word)
+            if not share:
                 raise ShiftScopeError(f"no document of the grammar has {word!r} after {' '.join(prefix[:place])!r}")
-            now = {state: weight / total for state, weight in following.items()}
         return now
+
+    def log_probability(self, words: Sequence[str], given: Sequence[str] = ()) -> float:
+        """The exact log-probability, in nats, of going on with `words` after `given`; -inf where no document does.
+
+        `END` as the last word is the end of the document.
+
+        Raises:
+            ShiftScopeError: no document begins with `given`.
+        """
+        now, total = self.beliefs(given), 0.0
+        for word in words:
+            now, share = self._read(now, word)
+            if not share:
+                return -math.inf
+            total += math.log(share)
+        return total
+
+    def _start(self) -> Beliefs:
+        return {((-1,) * len(self.concepts), (self._root[0], ())): 1.0}
+
+    def _read(self, now: Beliefs, word: str) -> tuple[Beliefs, float]:
+        """What is believed after one more word, and the word's probability, 0 if it cannot stand there."""
+        following: Beliefs = {}
+        for state, weight in now.items():
+            for after, share in self._after(state).get(word, ()):
+                following[after] = following.get(after, 0.0) + weight * share
+        total = sum(following.values())
+        return {state: weight / total for state, weight in following.items()} if total else {}, total
 
     def next_words(self, prefix: Sequence[str] | Beliefs) -> dict[str, float]:
         """The exact law of the word after a prefix (or after what is believed); `END` is the end of the document."""

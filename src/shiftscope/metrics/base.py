@@ -33,6 +33,8 @@ class Metric:
     """None: neither is"""
     limits: tuple[float, float] = (-math.inf, math.inf)
     """between which its values lie, and so its mean"""
+    held_out: bool = False
+    """whether a row of it must be of a held-out split and say of which seed, or random half, it is; a control's of a split alone"""
 
     known: ClassVar[dict[str, Metric]] = {}
     """all metrics whose modules were imported"""

@@ -42,6 +42,13 @@ vectors = safetensors.torch.load_file("{path}")
 steer = lambda module, inputs, output: output + vectors["{name}"].to(output)
 model.get_decoder().{site}.register_forward_hook(steer)"""
 NAMES_SHOWN = 4
+WAYS = {
+    "target": "likelier after the counterfactual text",
+    "source": "likelier after the text itself",
+    "either": "as likely after both",
+    "neither": "possible after neither",
+}
+"""what the grammar says of a text that was written under steering"""
 
 
 class ReportSlice(Strict):
@@ -60,6 +67,7 @@ def render(
     facts: dict[str, Any],
     report: Path,
     latents: bool = False,
+    samples: Sequence[Path] = (),
 ) -> str:
     """The page as HTML text.
 
@@ -71,6 +79,7 @@ def render(
         facts: what `shiftscope.report.run_facts.run_facts` found.
         report: where the page will stand; links are relative to it.
         latents: whether the page of latents (`shiftscope.report.latents`) will stand beside it.
+        samples: JSON files of texts that language models wrote under steering.
 
     Raises:
         ShiftScopeError: a figure came without its numbers, or a table is not of the catalogue.
@@ -103,6 +112,8 @@ def render(
         glossary=_glossary(sections),
         lms=_distinct(frames, "lm", without=SYNTHETIC),
         vectors=exported,
+        written=[(found["lm"], found["samples"]) for found in map(read_json, samples) if found["samples"]],
+        ways=WAYS,
         snippet=snippet,
         facts=facts,
         warned=warned,
@@ -160,7 +171,7 @@ def _speaks_of(parts: str, lm: str) -> bool:
     """Whether a claim on these parts says anything of a language model, or of synthetic data."""
     if parts in ("synthetic", "crowded", "simulations"):
         return lm in (SYNTHETIC, "")
-    return parts == "all" or (lm != SYNTHETIC and parts != "known")
+    return parts == "all" or (lm != SYNTHETIC and parts not in ("known", "posterior", "causal"))
 
 
 def _place(name: str) -> tuple[bool, bool, str]:

@@ -148,10 +148,11 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
 
 
 def _named(keys: dict[str, Any]) -> str:
-    """A variant, and of a curve the dose or the step."""
-    if "dose" in keys:
-        return f"{keys['variant']} × {keys['dose']:g}"
-    return f"{keys['variant']}, step {keys['step']}" if "step" in keys else keys["variant"]
+    """A variant, and of a curve the dose or the step, of a pair of concepts their names."""
+    name = keys["variant"]
+    name += f", {keys['concept']} on {keys['concept_2']}" if keys.get("concept") else ""
+    name += f" × {keys['dose']:g}" if keys.get("dose") is not None else ""
+    return name + (f", step {keys['step']}" if "step" in keys else "")
 
 
 def _cell(column: Column, record: dict[str, Any] | None) -> Cell:

@@ -34,6 +34,8 @@ NEEDS = {
     "behaviour": "a dataset under `behaviour`",
     "transfer": "two datasets of one language model that share a concept and the template",
     "simulations": "a dataset under `simulations` and a network, such as `ntp_mlp`, under `variants`",
+    "posterior": "a model with `source: train` and `posterior` under `lms`",
+    "causal": "a model with `causal` under `lms`",
     "words": "a dataset of words under `pairs` and a model under `lms`",
     "saes": "a dataset under `activations` and one of words under `pairs`",
     "all": "a dataset under `synthetic` or `pairs`",

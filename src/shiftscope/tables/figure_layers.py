@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.correlation import MCC_SEEDS_DECODER, MCC_TRUTH
 from shiftscope.metrics.steering import COSINE_HELDOUT
+from shiftscope.tables.layers import LAST, block_number, by_depth
 from shiftscope.tables.numbers import span, spoken
 from shiftscope.tables.tidy import assemble, ordered, variants_in_order
 from shiftscope.tables.verdicts import (
@@ -42,7 +43,6 @@ CAPTION = (
     "mean over seeds (and concepts); bars: 95 % interval of the mean. Dashed: the same network with random weights."
 )
 EMPTY = "No language model was read at several layers."
-LAST = "final_norm"
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -57,15 +57,6 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
         ["lm", "dataset", "codes", "layer"], key=lambda keys: keys.map(places.get(keys.name, lambda key: key)),
         kind="stable", ignore_index=True,
     )  # fmt: skip
-
-
-def by_depth(layers: pd.Series) -> list[str]:
-    """Distinct layers, the final norm last."""
-    return sorted(set(layers), key=lambda layer: (layer == LAST, _block(layer)))
-
-
-def _block(layer: str) -> int:
-    return -1 if layer == LAST else int(layer.partition(".")[2])
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
@@ -143,17 +134,17 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def positions(layers: list[str]) -> dict[str, float]:
     """Where each layer stands on the axis: at its block's number, the final norm a usual step after the last block."""
-    blocks = [_block(layer) for layer in layers if layer != LAST]
+    blocks = [block_number(layer) for layer in layers if layer != LAST]
     steps = sorted(later - earlier for earlier, later in pairwise(blocks)) or [1]
     end = blocks[-1] + steps[len(steps) // 2] if blocks else 0
-    return {layer: end if layer == LAST else _block(layer) for layer in layers}
+    return {layer: end if layer == LAST else block_number(layer) for layer in layers}
 
 
 def _panel(axes: Axes, shown: pd.DataFrame, layers: list[str]) -> None:
     from shiftscope.tables.drawing import CONTROL
 
     place = positions(layers)
-    axes.set_xticks(list(place.values()), ["norm" if layer == LAST else str(_block(layer)) for layer in layers])
+    axes.set_xticks(list(place.values()), ["norm" if layer == LAST else str(block_number(layer)) for layer in layers])
     for number, variant in enumerate(_variants(shown)):
         colour, marker = _look(number)
         rows = shown[shown["variant"] == variant]

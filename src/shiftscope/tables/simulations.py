@@ -46,7 +46,7 @@ def build(metrics: pd.DataFrame, *varies: str) -> pd.DataFrame:
     """
     named = {name: point_of(name) for name in metrics["dataset"].unique()}
     points = {name: point for name, point in named.items() if point}
-    kept = [name for name, point in points.items() if _differs_in(point, points.values(), varies)]
+    kept = [name for name, point in points.items() if differs_in(point, points.values(), varies)]
     metrics = metrics[metrics["dataset"].isin(kept)]
     table = assemble(untrained_as_control(metrics), METRICS, PUBLISHED)
     errors = of_metric(table, INVERSION_ERROR).drop_duplicates("dataset").set_index("dataset")["mean"]
@@ -57,8 +57,8 @@ def build(metrics: pd.DataFrame, *varies: str) -> pd.DataFrame:
     return table.sort_values(by, kind="stable", ignore_index=True)
 
 
-def _differs_in(point: Point, points: Iterable[Point], varies: tuple[str, ...]) -> bool:
-    """Whether the points of a dataset differ in just these fields."""
+def differs_in(point: Point, points: Iterable[Point], varies: tuple[str, ...]) -> bool:
+    """Whether the points of a point's dataset differ in just these fields, the first of them at least."""
     same = [one for one in points if one.base == point.base]
     free = {name for name in Point._fields[1:] if len({getattr(one, name) for one in same}) > 1}
     # more bits of equal concepts are a curve over bits, more bits of more concepts are not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ Published = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """the source's numbers: `{metric's name: {dataset: {system: value}}}`; a system is a variant's `system`"""
 
 
+@functools.cache
 def class_of(kind: str) -> type[Variant]:
     """The class of a variant's kind, which says what tables must know of it."""
     return cast("type[Variant]", kinds.load("variants", kind))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 VARIANT_KEYS = ["lm", "layer", "dataset", "codes", "variant"]
 """What makes a line of the wide form."""
-CURVES = ("dose", "step")
-"""columns of the tables of curves: each of their values is a line of the wide form, too"""
+CURVES = ("dose", "step", "concept", "concept_2")
+"""columns of the tables of curves and of pairs of concepts: each of their values is a line of the wide form, too"""
 DEAD_WORD = "dead"
 DEAD_MEANING = (
     f"the error on held-out pairs is {number(DEAD, 1)} of doing nothing's or more, so that it can reproduce nothing"
@@ -111,7 +111,7 @@ def markdown(table: pd.DataFrame, entry: Entry) -> str:
     lines = [_line(heads), _line(["---"] * len(wide.keys) + ["---:"] * len(wide.columns))]
     for keys, cells in wide.rows:
         numbers = [_with_interval(column, cells.get(column.metric)) for column in wide.columns]
-        names = {name: str(keys[name]) for name in wide.keys}
+        names = {name: "" if keys[name] is None else str(keys[name]) for name in wide.keys}
         names["variant"] += f" ({DEAD_WORD})" if dead(cells) else ""
         lines.append(_line([*names.values(), *numbers]))
     head = [f"# {entry.TITLE}", f"Claim ({entry.SAID_BY}): {entry.CLAIM}", verdict_lines(entry.verdict(table))]

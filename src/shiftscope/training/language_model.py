@@ -23,7 +23,7 @@ from shiftscope.lms.train import Train
 from shiftscope.training.checkpoint import cosine, load_optimiser, optimiser_tensors
 
 if TYPE_CHECKING:
-    from transformers import GPTNeoXForCausalLM, PreTrainedTokenizerFast
+    from transformers import GPTNeoXForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 logger = logging.getLogger(__name__)
 START = "<|endoftext|>"
 """the token before every document; it is put before every text that is tokenized"""
@@ -163,6 +163,17 @@ def keep(model: "GPTNeoXForCausalLM", folder: Path, step: int) -> None:
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     with atomic(folder / CHECKPOINT_FILE.format(step=step)) as temporary:
         save_file(tensors, temporary, {"format": "pt"})
+
+
+def kept_steps(folder: Path) -> list[int]:
+    """The steps whose weights were kept in the folder of a trained language model, in order."""
+    return sorted(int(file.stem.removeprefix("step_")) for file in (folder / CHECKPOINTS).glob("step_*.safetensors"))
+
+
+def at_step(model: "PreTrainedModel", folder: Path, step: int) -> "PreTrainedModel":
+    """The model with the weights that it had at one of the `kept_steps`."""
+    model.load_state_dict(load_file(folder / CHECKPOINTS / CHECKPOINT_FILE.format(step=step)))
+    return model
 
 
 def _save(model: "GPTNeoXForCausalLM", optimiser: torch.optim.Optimizer, losses: list[float], path: Path) -> None:

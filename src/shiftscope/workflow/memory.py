@@ -55,6 +55,16 @@ def caching_mb(manifest: Path, dtype: str, batch_tokens: int, layers: int, token
     return round(LIBRARIES + MARGIN * (lm_mb(manifest, dtype) + vectors / 1e6))
 
 
+def steering_mb(manifest: Path, dtype: str, pairs: int) -> int:
+    """MB of a job that steers a language model: the model, and logits of some forty sets of `pairs` texts in float32.
+
+    Raises:
+        FileNotFoundError: as `lm_mb`.
+    """
+    vocabulary = json.loads(manifest.read_text(encoding="utf-8"))["vocabulary"]
+    return round(2 * LIBRARIES + MARGIN * (lm_mb(manifest, dtype) + 100 * 4 * pairs * vocabulary / 1e6))
+
+
 def training_mb(manifest: Path, settings: Sequence[Streamed], seeds: int, n_codes: int) -> int:
     """MB of a job that trains autoencoders: of every replica weights, gradient and two moments; a batch's codes; shards.
 

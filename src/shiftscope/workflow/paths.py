@@ -40,6 +40,8 @@ BEHAVIOUR = "results/parts/{lm}/behaviour/{dataset}.parquet"
 IDENTITY = "results/parts/{lm}/identity/{dataset}.parquet"
 TRANSFER = "results/parts/{lm}/_transfer.parquet"
 """no dataset's name begins so"""
+POSTERIOR = "results/parts/{lm}/_posterior.parquet"
+CAUSAL, SAMPLES = "results/parts/{lm}/_causal.parquet", "results/samples/{lm}.json"
 CARDS = "results/cards/{lm}/{dataset}.json"
 VECTORS, OTHER_VECTORS, VECTORS_ABOUT = (
     f"results/vectors/{{lm}}/{{dataset}}/{{variant}}/{file}"
@@ -54,7 +56,7 @@ LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
 GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "simulations", "models")
 """folders that only grow"""
-REBUILT = ("selection", "parts", "cards", "vectors", "report")
+REBUILT = ("selection", "parts", "cards", "samples", "vectors", "report")
 """folders whose files are made again whenever something is compared anew"""
 IN_GIT = ("tables", "figures", "metrics.json", "run.json", "provenance.jsonl")
 NOT_OUTPUTS = ("logs", "benchmarks")
