@@ -20,6 +20,7 @@ from shiftscope.evaluation.posterior import (
     known_of,
 )
 from shiftscope.files import read_json, write_json
+from shiftscope.generative.grammar import Concept, Grammar, case, choice
 from shiftscope.metrics.posterior import centred
 
 
@@ -113,6 +114,20 @@ def test_a_posterior_that_never_varies_is_left_out_and_said(caplog):
     with caplog.at_level(logging.WARNING):
         assert not evaluation._testable(known, excluded, "grammar")
     assert "bullet is not tested: its log-posterior is the same wherever it is uncertain" in caplog.text
+
+
+def test_a_concept_that_is_always_on_and_one_that_is_always_told_are_left_out_and_said(caplog):
+    told = case("told", {"yes": "y", "no": "n"})
+    hinted = case("on", {"on": choice({"a": 3, "b": 1}), "off": choice({"a": 1, "b": 3})})
+    concepts = {"on": Concept(("on", "off"), {(): (1.0, 0.0)}), "told": Concept(("yes", "no"), {(): (1.0, 1.0)})}
+    grammar = Grammar(concepts, (told, *(choice({(hinted,): 1, (): 1}) for _ in range(8))))
+    some = draw_contexts(grammar, 200, 0)
+    with caplog.at_level(logging.WARNING):
+        for name in concepts:
+            known, excluded = known_of(grammar, some, [name], one_slot=False)
+            assert excluded == 1 and not evaluation._testable(known, excluded, "mine")
+    assert "on is not tested: only 0 contexts count (100 % left out)" in caplog.text
+    assert "told is not tested: only 0 contexts count (100 % left out)" in caplog.text
 
 
 @pytest.fixture(scope="module")

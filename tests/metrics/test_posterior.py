@@ -75,3 +75,16 @@ def test_a_probe_of_the_log_posterior_is_calibrated_and_one_of_noise_is_not():
     assert probability_error(centred(law), np.zeros(N, int), law, halves()) == pytest.approx(
         np.abs(np.eye(3)[[0]] - law[~halves()]).mean()
     )
+
+
+def test_the_order_of_contexts_values_and_dimensions_does_not_matter():
+    target, generator = centred(posterior()), np.random.default_rng(8)
+    values = np.hstack([target, np.square(target)]) @ generator.normal(size=(8, 20)) + generator.normal(size=(N, 20))
+    fit, slot = halves(), np.arange(N) % 2
+    rows, columns, dimensions = generator.permutation(N), [2, 0, 3, 1], generator.permutation(20)
+    for inputs, wanted in ((values, target), (target, values)):
+        one = predict(inputs, wanted, fit, slot).r2
+        mixed = [array[rows][:, order] for array, order in ((values, dimensions), (target, columns))]
+        inputs, wanted = mixed if inputs is values else mixed[::-1]
+        assert predict(inputs, wanted, fit[rows], slot[rows]).r2 == pytest.approx(one, abs=1e-6)
+        assert 0 < one < 1
