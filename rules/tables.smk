@@ -7,7 +7,10 @@ def parts_for(name):
 
 def code_of_entry(name):
     """An entry's own module, and the classes of the variants in its parts, by which it decides, not by their names."""
-    shown = {variant for place in places_of(catalogue.entry(name).PARTS) for variant in every_variant(*place)}
+    parts = catalogue.entry(name).PARTS
+    shown = {variant for place in places_of(parts) for variant in every_variant(*place)}
+    if parts == "causal":  # latents of autoencoders steer, too
+        shown.update(variant for lm in STUDY.causal for variant in STUDY.causal_variants(lm))
     return [kinds.module_of("tables", name), *classes_of(shown - set(STUDY.hidden_from(name)))]
 
 
