@@ -270,7 +270,7 @@ def causal_code(w):
     """The classes of all variants that steer, and of the grammar."""
     named = classes_of(STUDY.causal_variants(w.lm))
     grammar = [kinds.module_of("corpora", STUDY.corpora[corpus_of(w)].kind)] if causal_grammar(w) else []
-    return modules_of("evaluate_causal.py", *named, *grammar)
+    return [*named, *grammar]
 
 
 rule evaluate_causal:
@@ -283,7 +283,7 @@ rule evaluate_causal:
         pairs=ancient(causal_data(paths.PAIRS)),
         weights=ancient(causal_models(paths.MODELS)),
         sidecars=causal_models(paths.MODELS_SIDECAR),
-        modules=causal_code,
+        modules=lambda w: modules_of("evaluate_causal.py", *causal_code(w)),
     output:
         part=paths.CAUSAL,
         samples=paths.SAMPLES,

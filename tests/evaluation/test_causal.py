@@ -172,7 +172,7 @@ def test_rows_make_tables(laws, tmp_path):
     assert shown["random_dictionary"] < 0.5
     figure = built("figure_causal", rows, tmp_path)
     assert set(figure["dose"].dropna()) == set(ASKED.doses)
-    assert set(figure.loc[figure["concept_2"] != "", "concept_2"]) == {"feminine (mine)", "french (mine)"}
+    assert set(figure.loc[figure["changed"] != "", "changed"]) == {"feminine (mine)", "french (mine)"}
 
 
 @pytest.mark.parametrize(

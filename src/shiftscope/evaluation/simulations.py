@@ -29,7 +29,7 @@ IMPOSSIBLE = 1e-3
 """added to probabilities before their logarithm: most states are impossible in most contexts"""
 SAMPLES = 1000
 """contexts on which a probe is fitted; the source does not say how many it has"""
-HALVES = 3
+HALVES = 2
 """random halves of the contexts that look different, each a value of the scores of linearity"""
 FEWEST = 24
 """contexts that look different, below which linearity is not measured"""

@@ -150,7 +150,7 @@ def _groups(wide: Sheet, main: Metric, with_strip: bool) -> list[Group]:
 def _named(keys: dict[str, Any]) -> str:
     """A variant, and of a curve the dose or the step, of a pair of concepts their names."""
     name = keys["variant"]
-    name += f", {keys['concept']} on {keys['concept_2']}" if keys.get("concept") else ""
+    name += f", {keys['steered']} on {keys['changed']}" if keys.get("changed") else ""
     name += f" × {keys['dose']:g}" if keys.get("dose") is not None else ""
     return name + (f", step {keys['step']}" if "step" in keys else "")
 

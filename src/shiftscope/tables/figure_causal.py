@@ -29,32 +29,32 @@ CAPTION = (
     "change does, 0 not at all; blank where both are changes of one concept, but other ones. Neither text of a pair is among those that the "
     "vector was trained or fitted on."
 )
+TAB = "\t"
+"""between names, in which it cannot be"""
 ALONE = 0.1
 """how far a vector may move the law along other concepts, either way; ours"""
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The tidy table of doses, with the column `dose`, and of pairs of concepts, with `concept` and `concept_2`: the latter of sparse
-    shift autoencoders and of variants that are given labels.
+    """The tidy table of doses, with the column `dose`, and of pairs of concepts: whose vector `steered`, and which `changed`.
+
+    The latter of sparse shift autoencoders, and of variants that are given labels.
     """
     import pandas as pd
 
     tables = []
     for dose in sorted(metrics["dose"].dropna().unique()):
         here = metrics[metrics["dose"] == dose].assign(dose=float("nan"))
-        tables.append(assemble(here, METRICS, PUBLISHED).assign(dose=float(dose), concept="", concept_2=""))
+        tables.append(assemble(here, METRICS, PUBLISHED).assign(dose=float(dose), steered="", changed=""))
     cells = metrics[metrics["concept_2"].notna()]
-    for (concept, other, dataset), rows in cells.groupby(["concept", "concept_2", "eval_dataset"], sort=False):
-        here = rows.assign(eval_dataset=rows["dataset"])
-        named = f"{other} ({dataset})"
-        found = assemble(here, METRICS, PUBLISHED).assign(dose=float("nan"), concept=concept, concept_2=named)
-        tables.append(found[(found["recipe"] != "") | found["labelled"]])
-    if not tables:
-        empty = assemble(metrics.head(0), METRICS, PUBLISHED)
-        tables = [empty.assign(dose=float("nan"), concept="", concept_2="")]
+    place = cells["dataset"] + TAB + cells["concept"] + TAB + cells["concept_2"] + " (" + cells["eval_dataset"] + ")"
+    found = assemble(cells.assign(dataset=place, eval_dataset=place), METRICS, PUBLISHED)
+    found = found[(found["recipe"] != "") | found["labelled"]]
+    names = found["dataset"].str.split(TAB, expand=True).reindex(columns=range(3))
+    tables.append(found.assign(dose=float("nan"), dataset=names[0], steered=names[1], changed=names[2]))
     table = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
     table = with_errors(table, metrics, table["dataset"])
-    return table.astype({"dose": float, "concept": "string", "concept_2": "string"})
+    return table.astype({"dose": float} | dict.fromkeys(("dataset", "steered", "changed"), "string"))
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
@@ -67,7 +67,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
 
 
 def _found(rows: pd.DataFrame, here: pd.DataFrame) -> Found | None:
-    means = rows.groupby(["dataset", "concept", "concept_2"])["mean"].mean()
+    means = rows.groupby(["dataset", "steered", "changed"])["mean"].mean()
     worst = means.idxmin() if -means.min() >= means.max() else means.idxmax()
     text = (
         f"in {len(means)} pairs of concepts the mean is {spoken(float(means.mean()))}, furthest from 0 {spoken(float(means[worst]))} "
@@ -154,8 +154,8 @@ def _matrix(table: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     cells = table[table["metric"].isin([LAW_MOVED.name, LAW_MOVED_OTHERS.name])]
     ours = cells[cells["recipe"] == "ours"] if (cells["recipe"] == "ours").any() else cells
     ours = ours[ours["variant"].isin(ours["variant"].head(1))]
-    ours = ours.assign(row=ours["concept"] + " (" + ours["dataset"] + ")")
-    values = ours.pivot_table(index="row", columns="concept_2", values="mean", sort=False).astype(float)
+    ours = ours.assign(row=ours["steered"] + " (" + ours["dataset"] + ")")
+    values = ours.pivot_table(index="row", columns="changed", values="mean", sort=False).astype(float)
     return "".join(ours["variant"].head(1)), values
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VARIANT_KEYS = ["lm", "layer", "dataset", "codes", "variant"]
 """What makes a line of the wide form."""
-CURVES = ("dose", "step", "concept", "concept_2")
+CURVES = ("dose", "step", "steered", "changed")
 """columns of the tables of curves and of pairs of concepts: each of their values is a line of the wide form, too"""
 DEAD_WORD = "dead"
 DEAD_MEANING = (
