@@ -31,6 +31,15 @@ RECOMMENDED = "recommended"
 """what stands for the variant in rows of the one that is chosen without labels, which they repeat"""
 PATH = " path)"
 """how the name ends of what stands for one path of a variant whose codes are a sum, such as `structured (sparse path)`"""
+JOINT, NULL = " × ", " (NULL)"
+"""in rows of log-posteriors: between concepts whose joint one is meant, and behind a concept of which nothing follows"""
+WRITTEN = {
+    "target": "likelier after the counterfactual text",
+    "source": "likelier after the text itself",
+    "either": "as likely after both",
+    "neither": "possible after neither",
+}
+"""what a text that was written under steering may be, by its grammar, and how that is said"""
 SHARED = "shared"
 """the name of the vector of what all pairs share"""
 SIGNIFICANT = 0.01

@@ -34,6 +34,7 @@ from shiftscope.evaluation.causal_pairs import (
     Laws,
     OtherPairs,
     concepts_of,
+    evenly,
     kinship,
 )
 from shiftscope.evaluation.causal_texts import steered_texts, unsteered_texts
@@ -98,11 +99,10 @@ def evaluate(
     samples: list[dict] = []
     for name in asked.datasets:
         concepts = concepts_of(data[name], texts[name])
-        unseen = [one.without(_seen(data[name], texts[name], concepts, asked)) for one in columns]
+        seen = _seen(data[name], texts[name], concepts, asked)
+        unseen = [one.without(seen) for one in columns]
         unseen = [one for one in unseen if len(one.pairs.before) >= FEWEST]
-        for place in np.unique(
-            np.linspace(0, len(concepts) - 1, min(len(concepts), MOST_CONCEPTS)).round().astype(int)
-        ):
+        for place in evenly(len(concepts), MOST_CONCEPTS):
             case = _case(concepts[place], asked, laws)
             if case is None:
                 continue
@@ -189,12 +189,12 @@ def _case(pairs: ConceptPairs, asked: CausalSlice, laws: Laws) -> SteeredConcept
     if not len(both[0].before):
         logger.warning("%s: the pairs of %s are of one group, so it is not steered", pairs.dataset, pairs.concept)
         return None
-    wanted = tuple(laws.counterfactual(one) for one in both)
-    unsteered = tuple(laws.own(one) for one in both)
     if not all(laws.apart(one) for one in both):
         logger.warning("%s: %s hardly changes the next token, so it is not steered", pairs.dataset, pairs.concept)
         return None
     scored = both[1]
+    wanted = tuple(laws.counterfactual(one) for one in both)
+    unsteered = tuple(laws.own(one) for one in both)
     return SteeredConcept(*both, wanted, unsteered, causal.probe_of(scored.before, scored.after, scored.group))
 
 

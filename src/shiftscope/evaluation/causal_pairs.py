@@ -36,6 +36,11 @@ class CausalSlice(Strict):
     seed: int
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most so many of the numbers from 0 to `count` - 1, evenly among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
 class ConceptPairs(NamedTuple):
     """Single-concept pairs of one concept, turned so that it changes in its named direction."""
 
@@ -51,7 +56,7 @@ class ConceptPairs(NamedTuple):
     def some(self, which: np.ndarray, most: int) -> ConceptPairs:
         """Those of the rows `which`, bool `[n]`, at most so many, evenly among them."""
         rows = np.flatnonzero(which)
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+        rows = rows[evenly(len(rows), most)]
         texts = tuple([side[row] for row in rows] for side in self.texts)
         return self._replace(texts=texts, before=self.before[rows], after=self.after[rows], group=self.group[rows])
 

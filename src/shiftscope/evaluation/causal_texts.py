@@ -11,11 +11,8 @@ from shiftscope.evaluation.causal_pairs import CausalSlice, ConceptPairs, Laws
 from shiftscope.generative.grammar import END, Grammar
 from shiftscope.metrics import causal
 
-WAYS = ("target", "source", "either", "neither")
-"""what a written text may be: likelier after the counterfactual text, likelier after the text itself, as likely after both, possible
-after neither"""
 ODDS = 2.0
-"""from which on it is likelier"""
+"""from which on a text is likelier after one of two texts than after the other"""
 
 
 def steered_texts(
@@ -50,7 +47,7 @@ def unsteered_texts(pairs: ConceptPairs, asked: CausalSlice, laws: Laws) -> Iter
 
 
 def judge(grammar: Grammar, text: str, other: str, written: str) -> tuple[str, float | None]:
-    """What of `WAYS` a written text is, and its exact log-probability a word after the counterfactual text, None if impossible.
+    """What of `shiftscope.vocabulary.WRITTEN` a written text is, and its exact log-probability a word after the counterfactual text, None if impossible.
 
     Args:
         grammar: parses.

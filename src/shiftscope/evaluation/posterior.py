@@ -27,6 +27,7 @@ from shiftscope.kinds import Strict
 from shiftscope.lms.base import LmManifest, read_manifest
 from shiftscope.metrics import posterior
 from shiftscope.metrics.probing import INVERSION_ERROR
+from shiftscope.vocabulary import JOINT, NULL
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +39,9 @@ LEVELS = 10
 """distinct posteriors below which it is said that a regression tells which of a few it is, more than how linear they are"""
 DEPTHS = 5
 """groups of contexts by the number of words read, in each of which as many count"""
-THIRDS = ("low", "middle", "high")
 TRIES = 20
 """documents drawn for a context at most"""
 LAST = "final_norm"
-NULL = " (NULL)"
-"""behind the name of a concept of which nothing follows"""
 WAYS = (posterior.POSTERIOR_R2, posterior.REPRESENTATION_R2)
 
 
@@ -142,7 +140,7 @@ def known_of(grammar: Grammar, contexts: Prefixes, concepts: Sequence[str], one_
     rows = np.flatnonzero(counts)
     place = {values: number for number, values in enumerate(joint)}
     drawn = np.array([place[tuple(contexts.values[row][name] for name in concepts)] for row in rows], int)
-    found = Known(" × ".join(concepts), rows, table[rows], drawn, contexts.slot[rows])
+    found = Known(JOINT.join(concepts), rows, table[rows], drawn, contexts.slot[rows])
     return found, 1 - len(rows) / len(counts)
 
 
@@ -333,7 +331,7 @@ def _where(
     by = {"entropy": entropy, "depth": contexts.depth[rows], "rarity": -contexts.log_probability[rows]}
     for name, values_of in by.items():
         third = np.searchsorted(np.quantile(values_of, [1 / 3, 2 / 3]), values_of)
-        for number, called in enumerate(THIRDS):
+        for number, called in enumerate(posterior.THIRDS):
             if (third == number).any():
                 metric = posterior.POSTERIOR_ERROR.name.replace("*", f"{name}_{called}")
                 yield here | {"metric": metric, "value": float(found.errors[third == number].mean())}

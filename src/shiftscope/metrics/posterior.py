@@ -42,6 +42,8 @@ POSTERIOR_ERROR = Metric(
     "random half × concept", higher_is_better=False, limits=(0, float("inf")), held_out=True,
 )  # fmt: skip
 
+THIRDS = ("low", "middle", "high")
+"""how names of `POSTERIOR_ERROR` end"""
 ALPHAS = tuple(10.0**power for power in range(-6, 3))
 """ridges to choose from, by leaving out one row, as shares of the inputs' energy"""
 CONSTANT = 1e-9

@@ -19,7 +19,7 @@ from shiftscope.tables import verdicts
 from shiftscope.tables.base import entry
 from shiftscope.tables.numbers import count
 from shiftscope.tables.wide import DEAD_MEANING
-from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.vocabulary import SYNTHETIC, WRITTEN
 from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, parsed
 
 if TYPE_CHECKING:
@@ -42,13 +42,6 @@ vectors = safetensors.torch.load_file("{path}")
 steer = lambda module, inputs, output: output + vectors["{name}"].to(output)
 model.get_decoder().{site}.register_forward_hook(steer)"""
 NAMES_SHOWN = 4
-WAYS = {
-    "target": "likelier after the counterfactual text",
-    "source": "likelier after the text itself",
-    "either": "as likely after both",
-    "neither": "possible after neither",
-}
-"""what the grammar says of a text that was written under steering"""
 
 
 class ReportSlice(Strict):
@@ -113,7 +106,7 @@ def render(
         lms=_distinct(frames, "lm", without=SYNTHETIC),
         vectors=exported,
         written=[(found["lm"], found["samples"]) for found in map(read_json, samples) if found["samples"]],
-        ways=WAYS,
+        ways=WRITTEN,
         snippet=snippet,
         facts=facts,
         warned=warned,

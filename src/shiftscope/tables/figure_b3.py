@@ -21,7 +21,7 @@ from shiftscope.metrics.identity import (
 )
 from shiftscope.tables.numbers import spoken
 from shiftscope.tables.tidy import assemble
-from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
+from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, concluded, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,8 +105,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
                 verdicts.append(Verdict(recipe, lm, NOT_TESTED, "No concept has words that can be halved."))
                 continue
             found = _found(rows, gaps)
-            said = [f"{first.label}: {found.text}.", *missing_controls(found)]
-            verdicts.append(Verdict(recipe, lm, status(found, False, recipe == "paper"), " ".join(said)))
+            verdicts.append(concluded(recipe, lm, found, f"{first.label}: "))
     return verdicts
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shiftscope.metrics.causal import KL_REMOVED, KL_REMOVED_ELSEWHERE, LAW_MOVED, LAW_MOVED_OTHERS
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.tidy import assemble, variants_in_order, with_errors
+from shiftscope.tables.tidy import assemble, joined, variants_in_order, with_errors
 from shiftscope.tables.verdicts import THIS_PROJECT, Found, Verdict, judged
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
     The latter of sparse shift autoencoders, and of variants that are given labels.
     """
-    import pandas as pd
-
     tables = []
     for dose in sorted(metrics["dose"].dropna().unique()):
         here = metrics[metrics["dose"] == dose].assign(dose=float("nan"))
@@ -52,7 +50,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     found = found[(found["recipe"] != "") | found["labelled"]]
     names = found["dataset"].str.split(TAB, expand=True).reindex(columns=range(3))
     tables.append(found.assign(dose=float("nan"), dataset=names[0], steered=names[1], changed=names[2]))
-    table = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
+    table = joined(tables)
     table = with_errors(table, metrics, table["dataset"])
     return table.astype({"dose": float} | dict.fromkeys(("dataset", "steered", "changed"), "string"))
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.posterior import POSTERIOR_ERROR, POSTERIOR_R2, REPRESENTATION_R2
+from shiftscope.metrics.posterior import POSTERIOR_ERROR, POSTERIOR_R2, REPRESENTATION_R2, THIRDS
 from shiftscope.metrics.probing import EXCESS_LOSS, INVERSION_ERROR
+from shiftscope.tables.layers import LAST
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.posterior import JOINT
 from shiftscope.tables.simulations import LEARNED, differs_in, point_of
-from shiftscope.tables.tidy import assemble, untrained_as_control
-from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
-from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.tables.tidy import assemble, joined, untrained_as_control
+from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, concluded, of_metric
+from shiftscope.vocabulary import JOINT, SYNTHETIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +50,12 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """
     real = metrics[metrics["lm"] != SYNTHETIC]
     real = real[real["concept"].fillna("").str.contains(JOINT, regex=False) & real["step"].isna()]
-    real = real[real["layer"] == "final_norm"]
+    real = real[real["layer"] == LAST]
     tables = [assemble(real.assign(variant=real["concept"]), METRICS, PUBLISHED)]
     simulated = _simulated(metrics[metrics["lm"] == SYNTHETIC])
     if len(simulated):
-        tables.append(assemble(untrained_as_control(simulated), METRICS, PUBLISHED))
-    table = _joined(tables)
+        tables.append(assemble(simulated, METRICS, PUBLISHED))
+    table = joined(tables)
     errors = of_metric(table, INVERSION_ERROR).set_index(["lm", "dataset", "variant"])["mean"]
     keys = zip(table["lm"], table["dataset"], table["variant"], strict=True)
     corpus = table["dataset"].str.extract(WORDS)["corpus"].fillna("")
@@ -69,19 +69,12 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     return table[of_error | table["epsilon"].notna()].reset_index(drop=True)
 
 
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
-
-
 def _simulated(metrics: pd.DataFrame) -> pd.DataFrame:
     points = {name: point for name in metrics["dataset"].unique() if (point := point_of(name))}
     kept = [name for name, point in points.items() if differs_in(point, points.values(), ("n_observed",))]
-    rows = metrics[metrics["dataset"].isin(kept)]
-    trained = of_metric(rows, EXCESS_LOSS)
-    trained = trained[~trained["params"].str.contains('"steps":0[,}]')].groupby("dataset")["value"].mean()
-    return rows[rows["dataset"].isin(trained.index[trained <= LEARNED])]
+    rows = untrained_as_control(metrics[metrics["dataset"].isin(kept)])
+    losses = of_metric(rows[rows["control"] == ""], EXCESS_LOSS).groupby("dataset")["value"].mean()
+    return rows[rows["dataset"].isin(losses.index[losses <= LEARNED])]
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
@@ -95,9 +88,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
         if any(curve["epsilon"].nunique() < 3 for curve in curves):
             verdicts.append(Verdict("ours", lm, NOT_TESTED, "Three values of ε are needed, and were not run."))
             continue
-        found = _found(curves)
-        said = [f"{found.text}.", *missing_controls(found)]
-        verdicts.append(Verdict("ours", lm, status(found, False, False), " ".join(said)))
+        verdicts.append(concluded("ours", lm, _found(curves)))
     return verdicts
 
 
@@ -188,7 +179,7 @@ def _by_thirds(axes: Axes, lm: str, rows: pd.DataFrame) -> None:
 
     rows = rows[rows["variant"].isin(rows["variant"].head(1))]
     names = rows["metric"].str.removeprefix(POSTERIOR_ERROR.name[:-1]).str.rsplit("_", n=1, expand=True)
-    order = {name: place for place, name in enumerate(("low", "middle", "high"))}
+    order = {name: place for place, name in enumerate(THIRDS)}
     groups = list(dict.fromkeys(names[0]))
     x = names[0].map(groups.index) + (names[1].map(order) - 1) * 0.26
     axes.bar(x, rows["mean"], width=0.24, color=FIRST, alpha=0.8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shiftscope.metrics.probing import EXCESS_LOSS, INVERSION_ERROR, SIMULATION_ACCURACY, SIMULATION_ACCURACY_HELDOUT
 from shiftscope.tables.tidy import assemble, untrained_as_control
-from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, missing_controls, of_metric, status
+from shiftscope.tables.verdicts import NOT_TESTED, TOLERANCE, Found, Verdict, concluded, of_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +87,7 @@ def judged(table: pd.DataFrame, decide: Callable[[pd.DataFrame], Found | None], 
             if found is None or len(idle):
                 verdicts.append(Verdict(recipe, lm, NOT_TESTED, too_few if found is None else _not_learned(idle)))
                 continue
-            said = [f"{metric.label} on {here['base'].iloc[0]}: {found.text}.", *missing_controls(found)]
-            verdicts.append(Verdict(recipe, lm, status(found, False, recipe == "paper"), " ".join(said)))
+            verdicts.append(concluded(recipe, lm, found, f"{metric.label} on {here['base'].iloc[0]}: "))
     return verdicts
 
 

@@ -17,18 +17,16 @@ from shiftscope.metrics.posterior import (
 )
 from shiftscope.tables.layers import LAST, by_depth
 from shiftscope.tables.numbers import spoken
-from shiftscope.tables.posterior import JOINT, NULL
-from shiftscope.tables.tidy import assemble
+from shiftscope.tables.tidy import assemble, joined
 from shiftscope.tables.verdicts import (
     NOT_TESTED,
     Found,
     Verdict,
+    concluded,
     matched_by,
-    missing_controls,
     of_metric,
-    status,
 )
-from shiftscope.vocabulary import SYNTHETIC
+from shiftscope.vocabulary import JOINT, NULL, SYNTHETIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +65,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
         here = rows[rows["step"] == step].assign(step=pd.NA)
         here = here.assign(variant=here["concept"] + f", after {step} steps")
         tables.append(assemble(here, METRICS, PUBLISHED))
-    table = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
+    table = joined(tables)
     table = table[~table["dataset"].str.contains(", ", regex=False)]
     table = _with_excluded(table.astype({"variant": "string"}))
     order = by_depth(table["layer"])
@@ -111,8 +109,7 @@ def verdict(table: pd.DataFrame) -> list[Verdict]:
             verdicts.append(Verdict("ours", lm, NOT_TESTED, "No concept is uncertain in a graded way."))
             continue
         found = _found(told, tells, of_metric(here[null], POSTERIOR_R2), bool(joint.any()))
-        said = [f"{found.text}.", *missing_controls(found)]
-        verdicts.append(Verdict("ours", lm, status(found, False, False), " ".join(said)))
+        verdicts.append(concluded("ours", lm, found))
     return verdicts
 
 

@@ -135,6 +135,13 @@ def assemble(metrics: pd.DataFrame, wanted: Sequence[Metric], published: Publish
     return ordered(typed(pd.DataFrame(lines, columns=COLUMNS)), wanted, published)
 
 
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tidy tables one below the other; of empty ones, whose columns have no types, the first."""
+    import pandas as pd
+
+    return pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
+
+
 def untrained_as_control(metrics: pd.DataFrame) -> pd.DataFrame:
     """Scores of variants without a step of training (`steps: 0`) as a control of all that were trained of their kind."""
     import pandas as pd

@@ -159,6 +159,15 @@ def missing_controls(found: Found | None) -> list[str]:
     return [f"Control not run: {series(missing)}."] if missing else []
 
 
+def concluded(recipe: str, lm: str, found: Found, about: str = "") -> Verdict:
+    """The verdict on a claim where no dead model enters; the paper's recipe is that of a source's claim.
+
+    `about` stands before the numbers.
+    """
+    said = [f"{about}{found.text}.", *missing_controls(found)]
+    return Verdict(recipe, lm, status(found, False, recipe == "paper"), " ".join(said))
+
+
 def told(verdicts: list[Verdict], does: str, does_not: str) -> str:
     """One short sentence on all verdicts of a claim, ours first; empty if none was tested."""
     clauses = []
