@@ -41,11 +41,11 @@ rule measure_behaviour:
         mem_mb=4000,
     params:
         slice=behaviour_slice,
-        file=own_file,
+        files=own_files,
     message:
         "behaviour of {wildcards.lm} on {wildcards.dataset}, unsteered and steered"
     shell:
         "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest}"
         " --lm-manifest {input.lm_manifest} --vectors {input.vectors} --others {input.others} --about {input.about}"
-        " {params.file:q} --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
+        " {params.files:q} --neutral {input.neutral:q} --part {output.part} --params {params.slice:q} --modules {input.modules}"
         " --threads {threads} --log {log}"

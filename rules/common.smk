@@ -28,7 +28,7 @@ from shiftscope.tables import base as catalogue
 from shiftscope.vocabulary import CHECKPOINT, MAPPED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
-from shiftscope.workflow.digests import user_file_digest, user_files_digest
+from shiftscope.workflow.digests import pairs_digest, user_files_digest
 from shiftscope.workflow.imports import code_of
 from shiftscope.workflow.memory import caching_mb, lm_mb, steering_mb, training_mb
 from shiftscope.workflow.paths import benchmark_of, entry_file, lm_of, log_of
@@ -40,9 +40,9 @@ PYTHON = shlex.quote(sys.executable)
 try:
     STUDY = read_config(ROOT / "config.yaml", workflow.overwrite_configfiles, workflow.config_settings.config)
     DIGESTS = {
-        name: user_file_digest(entry.params.user_file, f"pairs.{name}.path")
+        name: pairs_digest(entry.params.user_files, f"pairs.{name}.path")
         for name, entry in STUDY.pairs.items()
-        if entry.params.user_file
+        if entry.params.user_files
     }
     ORIGINS = {
         name: {

@@ -2,16 +2,16 @@
 
 
 def definition_of(dataset):
-    """What defines a dataset. Of the user's file, if it reads one, the digest: where it lies is no reason to read it again."""
+    """What defines a dataset. Of the user's files, if it reads any, the digest: where they lie is no reason to read them again."""
     entry = STUDY.pairs[dataset]
     params = {key: value for key, value in entry.dump.items() if key != "path"}
-    return dict(dataset=dataset, kind=entry.kind, params=params, file_sha256=DIGESTS.get(dataset))
+    return dict(dataset=dataset, kind=entry.kind, params=params, files_sha256=DIGESTS.get(dataset))
 
 
-def own_file(w, output):
-    """Where the user's file lies. It has `output` as an argument, so that it is no reason to rerun."""
-    path = STUDY.pairs[w.dataset].params.user_file
-    return ["--file", str(path)] if path else []
+def own_files(w, output):
+    """Where the user's files lie. It has `output` as an argument, so that they are no reason to rerun."""
+    paths_ = STUDY.pairs[w.dataset].params.user_files
+    return ["--files", *map(str, paths_)] if paths_ else []
 
 
 rule make_pairs:
@@ -33,9 +33,10 @@ rule make_pairs:
         mem_mb=1000,
     params:
         slice=lambda w: json_of(**definition_of(w.dataset)),
-        file=own_file,
+        files=own_files,
+        refused=lambda w, output: paths.REFUSED.format(dataset=w.dataset),
     message:
         "pairs of {wildcards.dataset}"
     shell:
         "{PYTHON} {input.modules[0]} --pairs {output.pairs} --rejected {output.rejected} --manifest {output.manifest}"
-        " {params.file:q} --words {input.words:q} --params {params.slice:q} --modules {input.modules} --log {log}"
+        " {params.files:q} --refused {params.refused} --words {input.words:q} --params {params.slice:q} --modules {input.modules} --log {log}"

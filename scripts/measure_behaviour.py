@@ -19,11 +19,11 @@ def main(
     neutral: Path,
     part: Path,
     params: BehaviourSlice,
-    file: Path | None = None,
+    files: list[Path] = [],  # noqa: B006 (job reads it)
 ) -> None:
-    """`vectors`, `others` and `about` have one file per variant; `file` is the user's own, if the dataset reads one."""
+    """`vectors`, `others` and `about` have one file per variant; `files` are the user's own, if the dataset reads any."""
     state = state_folder(params, [manifest, lm_manifest, *about, neutral], [kinds.module_of("pairs", params.kind)])
-    inputs = Inputs(embeddings, manifest, lm_manifest.parent, vectors, others, about, neutral, file)
+    inputs = Inputs(embeddings, manifest, lm_manifest.parent, vectors, others, about, neutral, files)
     write_part(part, measured(params, inputs, state))
     shutil.rmtree(state, ignore_errors=True)
 

@@ -1,0 +1,16 @@
+"""ShiftScope: learn, test and share identifiable concepts in language-model representations.
+
+`shiftscope.steer` adds an exported vector to a language model while it runs (docs/steering-vectors.md).
+"""
+
+import importlib
+from typing import Any
+
+PUBLIC = {"steer": "shiftscope.steering.apply", "ShiftScopeError": "shiftscope.errors"}
+"""what users import, and where it is: loaded when it is asked for, so that no job has it as its code"""
+
+
+def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return getattr(importlib.import_module(PUBLIC[name]), name)
+    raise AttributeError(f"module 'shiftscope' has no attribute {name!r}")

@@ -71,8 +71,8 @@ def test_unknown_names(path, value, expected):
         ("pairs.été", {"kind": "lang_1_1"}, "pairs.été: a name has letters"),
         ("lms", {}, "`pairs` need a language model: name one under `lms`"),
         ("pairs.mine", {"kind": "own", "path": "mine.csv"}, "pairs.mine.codes is missing: say how many concepts vary in these pairs, e.g. [5]; several sizes can be compared"),
-        ("pairs.mine", {"kind": "own", "codes": [2]}, "pairs.mine.path: this key is missing"),
-        ("pairs.mine", {"kind": "own", "codes": [2], "path": 3}, "pairs.mine.path: 3 is not allowed: it must be the path of a file"),
+        ("pairs.mine", {"kind": "own", "codes": [2]}, "pairs.mine: {} is not allowed: give either `path` or `hub`"),
+        ("pairs.mine", {"kind": "own", "codes": [2], "path": 3}, "pairs.mine.path.0: 3 is not allowed: it must be the path of a file"),
         ("pairs.mine.variants", ["mean_difference"], "no variant is left to train on mine with m: "),
     ],
 )  # fmt: skip

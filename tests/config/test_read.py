@@ -146,7 +146,7 @@ def test_the_command_that_checks_a_config_says_one_line(tmp_path):
 def test_the_home_folder_may_be_written_shortly(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     config = parse_config(with_value("pairs.mine.path", "~/pairs.csv"))
-    assert str(config.pairs["mine"].params.user_file) == "/home/me/pairs.csv"
+    assert list(map(str, config.pairs["mine"].params.user_files)) == ["/home/me/pairs.csv"]
 
 
 def test_merged_yaml_blocks_are_no_repetition(tmp_path):

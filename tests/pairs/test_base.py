@@ -78,7 +78,7 @@ def test_writing_refuses_an_empty_split(tmp_path):
 
 def test_script_writes_them_with_its_declared_code(tmp_path):
     script, source = ROOT / "scripts" / "make_pairs.py", ROOT / "src"
-    outputs = {name: tmp_path / name for name in ("pairs", "rejected", "manifest")}
+    outputs = {name: tmp_path / name for name in ("pairs", "rejected", "manifest", "refused")}
     params = {"dataset": "home", "kind": "lang_1_1", "params": {"seed": 5, "template": "{text}"}}
     command = [sys.executable, script, *(part for name, path in outputs.items() for part in (f"--{name}", path))]
     command += ["--words", *word_files(["lang_1_1"]), "--params", json.dumps(params)]

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,8 @@ from shiftscope.errors import ShiftScopeError
 from shiftscope.pairs.base import write_pairs
 from shiftscope.pairs.own import Own
 
+LABELS = "write -1, 0 or 1, or say in the config what each means: labels: {word: number}"
+QUOTED = "write it in quotes, or as a list of {role, content} messages"
 GOOD = [(f"left {number}", f"right {number}") for number in range(10)]
 
 
@@ -138,20 +141,54 @@ def test_composed_and_decomposed_accents_are_one_text(tmp_path):
     seed=st.integers(0, 100),
 )
 def test_no_text_is_ever_on_both_sides(rows, seed, tmp_path_factory):
-    path = csv_file(tmp_path_factory.mktemp("own"), [*rows, ("first", "end"), ("other", "stop")])
-    splits = built(path, seed=seed).splits
+    words = [(f"word {one}", f"word {two}") for one, two in rows]
+    path = csv_file(tmp_path_factory.mktemp("own"), [*words, ("first", "end"), ("other", "stop")])
+    try:
+        splits = built(path, seed=seed).splits
+    except ShiftScopeError as error:
+        assert re.search(rf"\d+ of {len(rows) + 2} rows hang together|different pairs? of texts only", str(error))
+        return
     assert not texts_of(splits["train"]) & texts_of(splits["test"])
     assert len(splits["train"]) + len(splits["test"]) == len(rows) + 2
+    assert 0 < len(splits["test"]) <= max(0.4 * (len(rows) + 2) + 0.5, len(rows) // 2)
 
 
-def test_rows_that_all_share_a_text_cannot_be_split(tmp_path):
-    path = csv_file(tmp_path, [("neutral", f"other {number}") for number in range(6)])
-    with pytest.raises(ShiftScopeError, match=r"all pairs belong to one group.*give a `group` column"):
+def test_rows_that_nearly_all_share_a_text_cannot_be_split(tmp_path):
+    path = csv_file(tmp_path, [("neutral" if number < 5 else "plain", f"other {number}") for number in range(6)])
+    with pytest.raises(
+        ShiftScopeError, match=r"5 of 6 rows hang together by texts that they share.*name a `group` col"
+    ):
         built(path)
 
 
+def test_a_group_with_most_of_the_rows_is_refused_by_its_name(tmp_path):
+    rows = [(*texts, "work" if number < 7 else f"other {number}") for number, texts in enumerate(GOOD)]
+    path = csv_file(tmp_path, rows, ("text_0", "text_1", "topic"))
+    with pytest.raises(ShiftScopeError, match=r"group 'work' of column 'topic' holds 7 of 10 rows.*smaller groups"):
+        built(path, group="topic")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_are_held_out_not_groups(tmp_path, seed):
+    """Of groups of very different sizes as many rows are held out as of equal ones."""
+    sizes = [9, 5, 1, 1, 2, 6, 1, 3, 1, 1]
+    rows = [
+        (f"a{group} {one}", f"b{group} {one}", f"g{group}") for group, size in enumerate(sizes) for one in range(size)
+    ]
+    pairs = built(csv_file(tmp_path, rows, ("text_0", "text_1", "topic")), group="topic", seed=seed)
+    assert 10 <= len(pairs.splits["test"]) <= 12
+    facts = {name: pairs.facts[name] for name in ("rows", "groups", "largest_group", "text_columns")}
+    assert facts == {"rows": 30, "groups": 10, "largest_group": 9, "text_columns": ["text_0", "text_1"]}
+
+
+def test_a_text_may_name_its_group(tmp_path):
+    rows = [(f"question {number // 3}", f"question {number // 3}, answer {number}") for number in range(12)]
+    pairs = built(csv_file(tmp_path, rows, ("q", "p")), text_0="q", text_1="p", group="q")
+    assert not texts_of(pairs.splits["train"]) & texts_of(pairs.splits["test"]) and len(all_rows(pairs)) == 12
+
+
 def test_group_column_is_kept_and_shared_texts_are_said(tmp_path, caplog):
-    rows = [("neutral", f"other {number}", f"g{number // 2}") for number in range(10)]
+    rows = [(f"neutral {number % 2}", f"other {number}", f"g{number // 2}") for number in range(10)]
     path = csv_file(tmp_path, rows, ("text_0", "text_1", "who"))
     with caplog.at_level(logging.WARNING):
         pairs = built(path, group="who")
@@ -159,7 +196,7 @@ def test_group_column_is_kept_and_shared_texts_are_said(tmp_path, caplog):
     assert sorted(pair.group for pair in all_rows(pairs)) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert len({pair.group for pair in pairs.splits["test"]}) == 2
     assert not {pair.group for pair in pairs.splits["train"]} & {pair.group for pair in pairs.splits["test"]}
-    assert "1 texts stand in both training and held-out groups of column 'who', such as 'neutral'" in caplog.text
+    assert "2 texts stand in both training and held-out groups of column 'who', such as 'neutral 0'" in caplog.text
 
 
 # bad rows
@@ -177,14 +214,14 @@ def test_every_bad_csv_row_is_listed_by_number(tmp_path, caplog):
         (3, "text_1 is empty"),
         (4, "the two texts are identical"),
         (5, "the row is blank"),
-        (6, "the row has 2 cells, the header 4: quote texts that hold a comma"),
+        (6, "a cell is missing: the row has 2 cells, the header 4"),
         (7, "the row has 5 cells, the header 4: quote texts that hold a comma"),
         (8, "the row is not CSV (',' expected after '\"'): double the quotes inside a quoted text"),
-        (9, "up is not a number ('yes'): write -1, 0 or 1"),
-        (10, "up is not a number (''): write -1, 0 or 1"),
-        (16, "up is not a number ('nan'): write -1, 0 or 1"),
+        (9, f"up is not a number ('yes'): {LABELS}"),
+        (10, f"up is not a number (''): {LABELS}"),
+        (16, f"up is not a number ('nan'): {LABELS}"),
         (17, "who is empty"),
-        (18, "text_0 has 41 characters, more than max_characters (40)"),
+        (18, "text_0 has more than max_characters 40 (41 characters)"),
         (19, "text_0 holds a NUL character"),
         (21, "text_0 is not UTF-8 (byte 0xe9 at character 4): save the file as UTF-8"),
     ]
@@ -211,10 +248,10 @@ def test_every_bad_jsonl_row_is_listed_by_number(tmp_path):
     assert found[:8] == [
         (6, "text_1 is missing"),
         (7, "text_1 is missing"),
-        (8, "text_0 is not text (int)"),
-        (9, "text_1 is not text (list)"),
-        (10, "up is not a number ('True'): write -1, 0 or 1"),
-        (11, "up is not a number ('x'): write -1, 0 or 1"),
+        (8, f"text_0 is not text (int): {QUOTED}"),
+        (9, f"text_1 is not text (list): {QUOTED}"),
+        (10, f"up is not a number ('true'): {LABELS}"),
+        (11, f"up is not a number ('x'): {LABELS}"),
         (12, "text_1 is not UTF-8 (lone surrogate U+D800 at character 2): save the file as UTF-8"),
         (13, "the row is not a JSON object: write {...} with one key per column"),
     ]
@@ -226,19 +263,21 @@ def test_every_bad_jsonl_row_is_listed_by_number(tmp_path):
 def test_every_bad_parquet_row_is_listed_by_number(tmp_path):
     first = pa.array([b"\xc3\xa9", b"caf\xe9", None, b"d", b"e", b"f"], pa.binary())
     texts = pa.StringArray.from_buffers(6, *first.buffers()[1:], first.buffers()[0])
-    table = pa.table({"text_0": texts, "text_1": pa.array(["1", "2", "3", "4", "5", "6"]).dictionary_encode()})
+    table = pa.table({"text_0": texts, "text_1": pa.array(["i", "j", "k", "l", "m", "n"]).dictionary_encode()})
     pq.write_table(table, tmp_path / "pairs.parquet")
     pairs = built(tmp_path / "pairs.parquet")
     assert reasons(pairs) == [
         (2, "text_0 is not UTF-8 (byte 0xe9 at character 4): save the file as UTF-8"),
         (3, "text_0 is missing"),
     ]
-    assert texts_of(all_rows(pairs)) == {"é", "d", "e", "f", "1", "4", "5", "6"}
+    assert texts_of(all_rows(pairs)) == {"é", "d", "e", "f", "i", "l", "m", "n"}
 
 
 def test_number_column_in_place_of_text(tmp_path):
     pq.write_table(pa.table({"text_0": [1, 2, 3, 4], "text_1": ["a", "b", "c", "d"]}), tmp_path / "pairs.parquet")
-    with pytest.raises(ShiftScopeError, match=r"0 usable rows of 4 \(row 1: text_0 is not text \(int\)"):
+    with pytest.raises(
+        ShiftScopeError, match=r"0 usable rows of 4 \(4 rows: text_0 is not text \(int 4 times\): write"
+    ):
         built(tmp_path / "pairs.parquet")
 
 
@@ -252,7 +291,7 @@ def test_rejected_rows_are_written_readably_and_shortened(tmp_path):
     assert header == ["row", "reason", "text_0", "text_1"]
     assert rows == [
         ["12", "text_0 is not UTF-8 (byte 0xe9 at character 4): save the file as UTF-8", "caf\\xe9", "tea"],
-        ["13", "text_0 has 5000 characters, more than max_characters (4000)", "y" * 200 + "…", "z"],
+        ["13", "text_0 has more than max_characters 4000 (5000 characters)", "y" * 200 + "…", "z"],
     ]
     facts = json.loads(paths[2].read_text())
     assert (facts["rejected"], facts["n_varying"], facts["max_changed"], facts["primary_truth"]) == (
@@ -271,7 +310,9 @@ def test_latin_1_file_names_row_and_byte(tmp_path):
     content = "text_0,text_1\ncup,tasse\nkey,clé\nwindow,fenêtre\n".encode("latin-1")
     with pytest.raises(ShiftScopeError) as raised:
         built(raw_file(tmp_path, content))
-    assert "probably Latin-1" in str(raised.value)
+    assert re.search(r"is not UTF-8 but probably \w+ \(", str(raised.value))
+    assert re.search(r"say `encoding: \w+` if that is right, or save the file as UTF-8", str(raised.value))
+    assert "clé" in texts_of(all_rows(built(raw_file(tmp_path, content + b"box,bo\xeete\n"), encoding="latin-1")))
     assert "row 2, column text_1, byte 0xe9 at character 3" in str(raised.value)
     assert "save the file as UTF-8" in str(raised.value)
 
@@ -292,27 +333,34 @@ def test_too_few_rows_quotes_the_first_reasons(tmp_path):
     with pytest.raises(ShiftScopeError) as raised:
         built(csv_file(tmp_path, rows))
     assert (
-        "has 2 usable rows of 7 (row 3: text_0 is empty; row 4: text_1 is empty; "
-        "row 5: the two texts are identical and 2 more): at least 4 are needed"
+        "has 2 usable rows of 7 (3 rows: text_0 is empty (rows 3, 6, …); 1 row: text_1 is empty (row 4); "
+        "1 row: the two texts are identical (row 5)): at least 4 are needed"
     ) in str(raised.value)
 
 
 def test_identical_pairs(tmp_path):
     with pytest.raises(ShiftScopeError, match="in all 6 rows the two texts are identical, so nothing changes"):
-        built(csv_file(tmp_path, [(f"same {number}", f"same {number} ") for number in range(6)]))
+        built(csv_file(tmp_path, [(f"same {number}", f"same {number}") for number in range(6)]))
+    with pytest.raises(
+        ShiftScopeError, match=r"6 rows: the two texts differ only by spaces: a template puts words around"
+    ):
+        built(csv_file(tmp_path, [(f"same {number}", f" same  {number}") for number in range(6)]))
+
+
+NAMED = {"text_0": "text_0", "text_1": "text_1"}
 
 
 @pytest.mark.parametrize(
     ("header", "params", "message"),
     [
-        (("Text_0", "text_1"), {}, r"has no column 'text_0'; the nearest is 'Text_0'"),
-        (("text 0", "text_1"), {}, r"has no column 'text_0'; the nearest is 'text 0'\."),
-        (("q", "zz"), {}, r"has no column 'text_0'\. Its columns are 'q', 'zz': set text_0"),
-        (("text_0", "text_1"), {"group": "texts"}, r"no column 'texts'\. Its"),
+        (("Text_0", "text_1"), NAMED, r"has no column 'text_0'; the nearest is 'Text_0'"),
+        (("text 0", "text_1"), NAMED, r"has no column 'text_0'; the nearest is 'text 0'\."),
+        (("q", "zz"), NAMED, r"has no column 'text_0'\. Its columns are 'q', 'zz': set text_0"),
+        (("text_0", "text_1"), {"group": "texts"}, r"no column 'texts'; the nearest"),
         (("text_0", "text_1"), {"concepts": ("happy",)}, r"no column 'happy'\. Its columns are 'text_0', 'text_1'"),
-        (("text_0;text_1", "x"), {}, r"and separate the cells by commas"),
+        (("text_0", "text_1"), {"template": "{question} {text}"}, r"no column 'question'"),
     ],
-)
+)  # fmt: skip
 def test_wrong_column_names_the_nearest(tmp_path, header, params, message):
     with pytest.raises(ShiftScopeError, match=message):
         built(csv_file(tmp_path, GOOD, header), **params)
@@ -325,14 +373,14 @@ def test_wrong_column_names_the_nearest(tmp_path, header, params, message):
         ("pairs.csv", b"\n\n", "is empty: it needs a header"),
         ("pairs.csv", b"text_0,text_1\n", "holds no rows"),
         ("pairs.csv", b"a,a\n1,2\n", "the header names 'a' twice"),
-        ("pairs.csv", b't\xe9xt,b\n1,2\n', r"the header is not UTF-8 \(byte 0xe9 at character 2\)"),
-        ("pairs.csv", b'text_0,text_1\na,b\nc,"d\ne,f\n', "a quote opens in row 2 and never closes"),
-        ("pairs.csv", b'"text_0,text_1\na,b\n', "a quote opens in the header and never closes"),
-        ("pairs.csv", "text_0,text_1\n".encode("utf-16"), r"is UTF-16 \(it begins with byte 0xff\): save the file as"),
+        ("pairs.csv", b't\xe9xt,b\n1,2\n', r"is not UTF-8.* \(the header, byte 0xe9 at character 2"),
+        ("pairs.csv", b'text_0,text_1\na,b\nc,"d\ne,f\n', "a quote opens in line 3 and the rows up to line 4 would be"),
+        ("pairs.csv", b'"text_0,text_1\na,b\n', "header cannot be read: a quote opens in line 1"),
+        ("pairs.csv", "text_0,text_1\n".encode("utf-16-le"), r"is UTF-16 without a byte order mark: save it .*: iconv -f UTF"),
         ("pairs.jsonl", b"", "is empty"),
-        ("pairs.jsonl", b"text_0,text_1\na,b\n", r"0 usable rows of 2 \(row 1: the row is not JSON"),
+        ("pairs.jsonl", b"text_0,text_1\na,b\n", r"0 usable rows of 2 \(2 rows: the row is not JSON"),
         ("pairs.parquet", b"PAR1 and no more", "is not a readable Parquet file"),
-        ("pairs.txt", b"a,b", r"must end in one of \.csv, \.jsonl, \.parquet, not '\.txt'"),
+        ("pairs.txt", b"a\nb\n", r"first line 'a' names one column only: cells are separated by commas, .*path: \[before\.txt, "),
     ],
 )  # fmt: skip
 def test_bad_file_says_cause_and_fix(tmp_path, name, content, message):
@@ -344,17 +392,17 @@ def test_missing_file_and_folder(tmp_path):
     with pytest.raises(ShiftScopeError, match=r"none\.csv does not exist: correct `path`"):
         built(tmp_path / "none.csv")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ShiftScopeError, match=r"folder\.csv does not exist"):
+    with pytest.raises(ShiftScopeError, match=r"folder\.csv is a folder, and no dataset of .* name a file"):
         built(tmp_path / "folder.csv")
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        {"text_1": "text_0"},
-        {"group": "text_1"},
+        {"text_0": "text_0", "text_1": "text_0"},
+        {"group": "up", "concepts": ["up"]},
         {"concepts": ["up", "up"]},
-        {"concepts": ["text_0"]},
+        {"text_0": "text_0", "concepts": ["text_0"]},
     ],
 )
 def test_one_column_has_one_role(params):

@@ -118,5 +118,5 @@ def test_samples_follow_the_law_of_the_world(worlds):
 def test_more_networks_than_one_batch_are_all_trained(worlds, monkeypatch):
     setting, members = NtpMlp(steps=2, batch_size=4), replicas(*((0, seed) for seed in range(5)))
     whole = train_replicas([setting], members, worlds, WIDTH)
-    monkeypatch.setattr(training, "REPLICAS_AT_ONCE", 2)
+    monkeypatch.setattr(training, "REPLICAS_AT_ONCE", {"cpu": 2, "cuda": 2})
     assert all(equal(*pair) for pair in zip(whole, train_replicas([setting], members, worlds, WIDTH), strict=True))

@@ -55,7 +55,7 @@ class BehaviourSlice(Strict):
     dtype: str
     batch_tokens: int
     behaviour: Asked
-    file_sha256: str | None = None
+    files_sha256: str | None = None
 
 
 class Direction(NamedTuple):
@@ -233,7 +233,7 @@ class Inputs(NamedTuple):
     others: Sequence[Path]
     about: Sequence[Path]
     neutral: Path
-    file: Path | None = None
+    files: Sequence[Path] = ()
     """the user's own, if the dataset reads one"""
 
 
@@ -245,7 +245,7 @@ def measured(asked: BehaviourSlice, inputs: Inputs, state: Path) -> list[Row]:
     """
     data = read_embeddings(inputs.embeddings, inputs.manifest)
     facts, how = data.facts, asked.behaviour
-    dataset = dataset_of(asked.kind, asked.params, inputs.file)
+    dataset = dataset_of(asked.kind, asked.params, inputs.files)
     questions = held_out_questions(dataset, data, how)
     directions = exported_directions(data, how, inputs)
     steerings = steerings_of(directions, how.doses)

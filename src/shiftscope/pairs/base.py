@@ -64,9 +64,13 @@ class PairDataset(Kind):
         return True
 
     @property
-    def user_file(self) -> Path | None:
-        """The user's own file that it reads, if it reads one: its field `path`."""
-        return None
+    def user_files(self) -> tuple[Path, ...]:
+        """The user's own files or folders that it reads, if it reads any: its field `path`.
+
+        Raises:
+            ShiftScopeError: there are none where it names some.
+        """
+        return ()
 
     @field_validator("template")
     @classmethod
@@ -85,20 +89,21 @@ class PairDataset(Kind):
 
 
 class PairsSlice(Strict):
-    """The slice of the config of a pair dataset, without the `path` of the user's own file, if it reads one.
+    """The slice of the config of a pair dataset, without the `path` of the user's own files, if it reads any.
 
-    `file_sha256` is that file's: equal bytes elsewhere are the same pairs.
+    `files_sha256` is theirs: equal bytes elsewhere are the same pairs.
     """
 
     dataset: str
     kind: str
     params: dict[str, Any]
-    file_sha256: str | None = None
+    files_sha256: str | None = None
 
 
-def dataset_of(kind: str, params: Mapping[str, Any], file: Path | None) -> PairDataset:
-    """The dataset that a slice stands for; `file` is the user's own, if it reads one."""
-    return kinds.load("pairs", kind)(**params, **({"path": file} if file else {}))
+def dataset_of(kind: str, params: Mapping[str, Any], files: Sequence[Path]) -> PairDataset:
+    """The dataset that a slice stands for; `files` are the user's own, if it reads any."""
+    path = files[0] if len(files) == 1 else list(files)
+    return kinds.load("pairs", kind)(**params, **({"path": path} if files else {}))
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,8 @@ class Rejected:
     reason: str
     text_0: str
     text_1: str
+    file: str = ""
+    """where there are several"""
 
 
 @dataclass(frozen=True)
@@ -170,11 +177,38 @@ class Pairs:
         return max(len(pair.shifts[self.steering]) for rows in self.splits.values() for pair in rows)
 
 
+class RowsError(ShiftScopeError):
+    """A user's file of which no dataset can be made; `rejected` are the rows that were left out before that was clear."""
+
+    def __init__(self, message: str, rejected: Sequence[Rejected]) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
 class PairsManifest(DatasetFacts):
     """`manifest.json` of text pairs (docs/file-formats.md)."""
 
     template: str
     sha256: str
+
+
+def build_pairs(
+    dataset: PairDataset, asked: PairsSlice, pairs: Path, rejected: Path, manifest: Path, refused: Path
+) -> None:
+    """Build a dataset and write its three files; if it cannot be built, the rows that were left out stand in `refused`.
+
+    Raises:
+        ShiftScopeError: it cannot.
+    """
+    refused.unlink(missing_ok=True)
+    try:
+        built = dataset.build()
+    except RowsError as error:
+        if not error.rejected:
+            raise
+        write_rejected(refused, error.rejected)
+        raise ShiftScopeError(f"{error}; all {len(error.rejected)} rows that were left out: {refused}") from error
+    write_pairs(built, asked.dataset, asked.kind, pairs, rejected, manifest)
 
 
 def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Path, manifest: Path) -> None:
@@ -188,7 +222,7 @@ def write_pairs(built: Pairs, dataset: str, kind: str, pairs: Path, rejected: Pa
     for split in ("train", "test"):
         if not counts[split]:
             raise ShiftScopeError(f"dataset {dataset} has no {split} pairs: give it more pairs or another `held_out`")
-    write_text(rejected, _rejected_csv(built.rejected))
+    write_rejected(rejected, built.rejected)
     _write_table(built, rows, pairs)
     facts: PairsManifest = {
         **built.facts,
@@ -244,10 +278,13 @@ def _write_table(built: Pairs, rows: list[tuple[str, Pair]], path: Path) -> None
         pq.write_table(pa.table(columns), temporary, compression="zstd")
 
 
-def _rejected_csv(rejected: Sequence[Rejected]) -> str:
+def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
+    """Write the rows that were left out as CSV, with their file's name if there are several."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["row", "reason", "text_0", "text_1"])
+    several = any(one.file for one in rejected)
+    writer.writerow(["row", "reason", "text_0", "text_1", *(["file"] if several else [])])
     for one in rejected:
-        writer.writerow([one.row, one.reason, shown(one.text_0), shown(one.text_1)])
-    return written.getvalue()
+        cells = [one.row, shown(one.reason), shown(one.text_0), shown(one.text_1)]
+        writer.writerow([*cells, *([one.file] if several else [])])
+    write_text(path, written.getvalue())

@@ -67,9 +67,9 @@ class Truthfulqa11(QuestionDataset):
         return ("truthful",)
 
     @property
-    def user_file(self) -> Path | None:
+    def user_files(self) -> tuple[Path, ...]:
         """The user's own copy of the file."""
-        return self.path
+        return (self.path,) if self.path else ()
 
     def build(self) -> Pairs:
         """Pairs of wrong and right answers to every usable question.

@@ -16,3 +16,8 @@ def normal(seed: int, start: int = 0) -> Callable[..., torch.Tensor]:
     """Draws the weights of one replica, standard normal of any shape, from its seed; `start` numbers initialisations."""
     drawn = generator(0, seed, *([start] if start else []))
     return lambda *shape: torch.randn(*shape, generator=drawn)
+
+
+def device() -> torch.device:
+    """Where steps are taken: the GPU if there is one. Weights and samples are drawn on the CPU, the same for every device."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -21,15 +21,15 @@ from shiftscope.generative.latent_dag import LatentDag
 from shiftscope.models import Model, Replica
 from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.checkpoint import adam_groups, load_optimiser, optimiser_tensors
-from shiftscope.training.draws import generator, normal
+from shiftscope.training.draws import device, generator, normal
 from shiftscope.variants.base import Arrays, Masked
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """steps whose samples are drawn at once"""
-REPLICAS_AT_ONCE = 16
-"""replicas that take their steps together: their weights and what is computed of them stay in the processor's cache"""
+REPLICAS_AT_ONCE = {"cpu": 16, "cuda": 256}
+"""replicas that take their steps together: so many that their weights and what is computed of them stay in a processor's cache"""
 LATEST = 20
 """steps at the end over which the loss is averaged that is kept"""
 
@@ -103,10 +103,11 @@ def train_replicas(
 
 def _batches(replicas: Sequence[Replica]) -> Iterator[list[Replica]]:
     """Replicas of one setting, a few at a time."""
+    size = REPLICAS_AT_ONCE[device().type]
     for setting in dict.fromkeys(replica.setting for replica in replicas):
         members = [replica for replica in replicas if replica.setting == setting]
-        for first in range(0, len(members), REPLICAS_AT_ONCE):
-            yield members[first : first + REPLICAS_AT_ONCE]
+        for first in range(0, len(members), size):
+            yield members[first : first + size]
 
 
 class Networks:
@@ -116,13 +117,14 @@ class Networks:
         self.setting, self.members, self.tasks = setting, members, tasks
         most = tasks[0].most_observed
         singles = [setting.initial(most, width, normal(one.seed, one.data_seed)) for one in members]
-        self.weights = {name: torch.stack([single[name] for single in singles]) for name in singles[0]}
+        self.weights = {name: torch.stack([single[name] for single in singles]).to(device()) for name in singles[0]}
         trained = [tensor.requires_grad_() for name, tensor in self.weights.items() if name not in setting.buffers]
         self.optimiser = torch.optim.Adam(adam_groups(trained), lr=setting.lr)
-        self.table = torch.from_numpy(np.concatenate([task.world.table(task.most_observed) for task in tasks]))
+        table = np.concatenate([task.world.table(task.most_observed) for task in tasks])
+        self.table = torch.from_numpy(table).to(device())
         self.offsets = torch.tensor(np.cumsum([0, *(len(task.world.prior) for task in tasks[:-1])]))
         self.step = 0
-        self.loss = torch.zeros(LATEST, len(members))
+        self.loss = torch.zeros(LATEST, len(members), device=device())
 
     def run(self, checkpoint: Path | None, checkpoint_seconds: float) -> None:
         """Take all steps that are left, keeping a checkpoint now and then."""
@@ -160,7 +162,7 @@ class Networks:
             states, masked = (torch.stack(both, 1) for both in zip(*drawn, strict=True))
             first = self.step % CHUNK if chunk == self.step // CHUNK else 0
             for within in range(first, min(CHUNK, last - chunk * CHUNK)):
-                yield states[within] + self.offsets[:, None], masked[within]
+                yield (states[within] + self.offsets[:, None]).to(device()), masked[within].to(device())
 
     def _drawn(self, number: int, chunk: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """States by the world's law, and masked bits, both `[CHUNK, batch]`."""
@@ -192,7 +194,7 @@ class Networks:
         """Each replica's exported arrays, with its loss over the latest steps, in nats."""
         taken = min(self.step, LATEST)
         for number, member in enumerate(self.members):
-            arrays: Arrays = {name: tensor.detach()[number].numpy() for name, tensor in self.weights.items()}
+            arrays: Arrays = {name: tensor.detach()[number].cpu().numpy() for name, tensor in self.weights.items()}
             facts = {"loss": float(self.loss[:taken, number].clone().mean()) if taken else None, "step": self.step}
             exported = {name: np.asarray(array, np.float32) for name, array in self.setting.export(arrays).items()}
             yield Model(*member, exported, facts)
@@ -208,5 +210,5 @@ class Networks:
         with torch.no_grad():
             for name, tensor in self.weights.items():
                 tensor.copy_(tensors[f"weight.{name}"])
-        self.step, self.loss = int(tensors["step"]), tensors["loss"]
+        self.step, self.loss = int(tensors["step"]), tensors["loss"].to(device())
         load_optimiser("adam", self.optimiser, tensors)

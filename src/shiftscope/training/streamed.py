@@ -27,7 +27,7 @@ from shiftscope.files import atomic, canonical_json, read_tensors, write_tensors
 from shiftscope.models import Model, Replica
 from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.checkpoint import load_optimiser, optimiser_tensors
-from shiftscope.training.draws import normal
+from shiftscope.training.draws import device, normal
 from shiftscope.variants.base import Arrays, Facts, Streamed, decode, in_raw_space, unit_rows
 
 logger = logging.getLogger(__name__)
@@ -142,11 +142,6 @@ def train_replicas(
 def kept_steps(setting: Streamed) -> list[int]:
     """The steps at which a model of a replica is kept, the last one last."""
     return sorted({*setting.checkpoints, setting.steps})
-
-
-def device() -> torch.device:
-    """Where steps are taken: the GPU if there is one. Weights are drawn on the CPU, the same for every device."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Learner:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +24,12 @@ def user_file_digest(path: str | Path, key: str) -> str:
         ShiftScopeError: there is no such file, or it cannot be read.
     """
     return _digests([Path(path)], key)[0]
+
+
+def pairs_digest(paths: Sequence[Path], key: str) -> str:
+    """The same of the files or folders that a dataset of pairs reads: a file's own, else a digest of all in their order."""
+    found = [user_files_digest(path, key) if path.is_dir() else user_file_digest(path, key) for path in paths]
+    return str(found[0]) if len(found) == 1 else hashlib.sha256(canonical_json(found).encode()).hexdigest()
 
 
 def user_files_digest(path: Path | None, key: str) -> str | None:

@@ -24,6 +24,8 @@ SHARD, PART_MANIFEST, STORE = (
 PAIRS, REJECTED, PAIRS_MANIFEST = (
     f"results/pairs/{{dataset}}/{file}" for file in ("pairs.parquet", "rejected.csv", "manifest.json")
 )
+REFUSED = "results/logs/make_pairs/{dataset}.rejected.csv"
+"""the same as `REJECTED`, of a job that failed: Snakemake deletes what such a job has written elsewhere"""
 EMBEDDINGS, EMBEDDINGS_MANIFEST = (
     f"results/embeddings/{{lm}}/{{dataset}}/{file}" for file in ("embeddings.safetensors", "manifest.json")
 )
