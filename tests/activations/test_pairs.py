@@ -12,14 +12,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from helpers import warm
 from helpers.clone import ROOT
 from helpers.reading import TOLERANCE, alone, distance, table
+from helpers.stores import save_known_lm
 from helpers.tiny_lms import WORDS, make_model, make_tokenizer, save_lm
 from helpers.tiny_models import script
 from threadpoolctl import threadpool_limits
 
-from shiftscope.activations.pairs import EmbedSlice
+from shiftscope.activations.last_token import embed_layers
+from shiftscope.activations.model import load
+from shiftscope.activations.pairs import EmbedSlice, read_texts, say_rounding
+from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_json, read_tensors, sha256_of, write_json
 from shiftscope.lms.base import fetch_lm
 from shiftscope.workflow.imports import code_of
@@ -160,3 +165,50 @@ def test_the_script_names_the_row_and_the_side(tmp_path):
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("embed_pairs: pairs.parquet row 7, text_1: the text 'the the")
     assert not (tmp_path / "out").exists()
+
+
+CHAT = "{% for message in messages %}{{ '<s>' if loop.first }}{{ message.role }} : {{ message.content }} {% endfor %}"
+
+
+def test_chat_messages_are_joined_by_the_models_template():
+    tokenizer = make_tokenizer(bos=True)
+    messages = [[{"role": "a", "content": "king"}, {"role": "the", "content": word}] for word in ("red", "blue")]
+    pairs = table([json.dumps(messages[0])], [json.dumps(messages[1])])
+    with pytest.raises(ShiftScopeError, match="this language model has no chat template"):
+        read_texts(pairs, {"chat": True}, tokenizer)
+    tokenizer.chat_template = CHAT
+    texts = read_texts(pairs, {"chat": True}, tokenizer)
+    assert texts == ["a : king the : red ", "a : king the : blue "]  # the tokenizer itself puts <s> before them
+    assert tokenizer(texts[0])["input_ids"][:2] == [1, tokenizer.convert_tokens_to_ids("a")]
+    assert read_texts(pairs, {}, tokenizer)[0] == json.dumps(messages[0])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_rounding_is_measured_against_the_shift(tmp_path, caplog, dtype):
+    """Pairs that differ in one early word of many: nearly equal vectors."""
+    save_known_lm(tmp_path, weights=True)
+    begun = [" ".join(random.Random(row).choices(WORDS, k=12)) for row in range(20)]
+    texts = [*(f"the {rest}" for rest in begun), *(f"a {rest}" for rest in begun)]
+    asked = EmbedSlice(**PARAMS | {"dtype": dtype})
+    rows = {
+        name: embed_layers(*load(tmp_path, name), texts, ["final_norm"], batch_tokens=64) for name in ("float32", dtype)
+    }
+    caplog.set_level("INFO")
+    say_rounding(tmp_path, asked, rows[dtype], texts)
+    some = np.linspace(0, 19, 16).astype(int)
+    shifts = {name: (one["final_norm"][some + 20] - one["final_norm"][some]) for name, one in rows.items()}
+    off = np.linalg.norm(shifts[dtype] - shifts["float32"], axis=1) / np.linalg.norm(shifts["float32"], axis=1)
+    assert (
+        f"in {dtype} {100 * np.median(off):.0f} % of a shift at final_norm is rounding in the median of 16 pairs"
+        in caplog.text
+    )
+    assert ("WARNING" in caplog.text) == (np.median(off) > 0.02)
+
+
+def test_rounding_that_cannot_be_measured_is_said(tmp_path, caplog, monkeypatch):
+    save_known_lm(tmp_path, weights=True)
+    monkeypatch.setattr(os, "sysconf", lambda name: 1)
+    say_rounding(tmp_path, EmbedSlice(**PARAMS | {"dtype": "bfloat16"}), {"final_norm": np.zeros((4, 32))}, ["a"] * 4)
+    assert (
+        "how much of a shift is rounding in bfloat16 was not measured: the model in float32 may not fit" in caplog.text
+    )

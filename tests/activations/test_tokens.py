@@ -66,3 +66,12 @@ def test_a_batch_beyond_the_memory_names_the_key(monkeypatch):
     monkeypatch.setattr(model.model, "forward", fail)
     with pytest.raises(ShiftScopeError, match="lower batch_tokens"):
         embed(model, make_tokenizer(), ["king"], "resid_post.0", batch_tokens=8)
+
+
+def test_two_beginning_tokens_are_named(caplog):
+    texts, where = ["<s> the king", "the king"], ["row 0", "row 1"]
+    tokenize(make_tokenizer(bos=True), texts, None, where)
+    assert "1 texts begin with two beginning tokens <s>, one from the tokenizer and one from the text" in caplog.text
+    caplog.clear()
+    tokenize(make_tokenizer(), texts, None, where)
+    assert "two beginning tokens" not in caplog.text

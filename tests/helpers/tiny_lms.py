@@ -76,11 +76,15 @@ GGUF_KINDS = {"llama": {}, "qwen3": {"head_dim": 128}, "gemma3": {}}
 
 
 def save_gguf(
-    path: Path, kind: str = "llama", leave_out: str = "", tied: bool = True, scaled: bool = False
+    path: Path, kind: str = "llama", leave_out: str = "", tied: bool = True, scaled: bool = False, pre: str = ""
 ) -> torch.nn.Module:
-    """Write a tiny model with a byte-level tokenizer in llama.cpp's layout, and return the model it holds."""
+    """Write a tiny model with a byte-level tokenizer in llama.cpp's layout, and return the model it holds.
+
+    With `pre`, the rule by which texts are split is named so, and the tokenizer knows numbers of several digits.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = ["<unk>", "<s>", "</s>", *alphabet, "th", "the"]
+    numbers = ["19", "84", "1984"] if pre else []
+    tokens = ["<unk>", "<s>", "</s>", *alphabet, "th", "the", *numbers]
     config = CONFIGS[kind]()
     sizes = {"vocab_size": len(tokens), "max_position_embeddings": 64, "tie_word_embeddings": tied}
     for name, value in (sizes | GGUF_KINDS[kind]).items():
@@ -116,7 +120,9 @@ def save_gguf(
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(tokens)
     writer.add_token_types([TokenType.CONTROL] * 3 + [TokenType.NORMAL] * (len(tokens) - 3))
-    writer.add_token_merges(["t h", "th e"])
+    writer.add_token_merges(["t h", "th e", *(["1 9", "8 4", "19 84"] if pre else [])])
+    if pre:
+        writer.add_tokenizer_pre(pre)
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)

@@ -88,3 +88,27 @@ def test_a_gguf_file_with_another_digest_is_refused(tmp_path):
     save_gguf(tmp_path / "tiny.gguf")
     with pytest.raises(ShiftScopeError, match=rf"has sha256 \w+, but must have {'0' * 64}"):
         fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf"), "sha256": "0" * 64})
+
+
+@pytest.mark.parametrize(
+    ("rule", "tokens"),
+    [
+        ("default", ["the", "Ġ", "1984"]),
+        ("smollm", ["the", "Ġ", "1", "9", "8", "4"]),
+        ("starcoder", ["the", "Ġ", "1", "9", "8", "4"]),
+        ("llama-bpe", ["the", "Ġ", "19", "8", "4"]),
+    ],
+)
+def test_texts_are_split_by_the_rule_that_the_file_names(tmp_path, rule, tokens):
+    save_gguf(tmp_path / "tiny.gguf", pre=rule)
+    _, tokenizer = load(fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf")}))
+    assert tokenizer.tokenize("the 1984") == tokens
+
+
+@pytest.mark.parametrize("rule", ["deepseek-llm", "nonsense"])
+def test_a_rule_that_nobody_here_knows_is_refused_by_its_name(tmp_path, rule):
+    save_gguf(tmp_path / "tiny.gguf", pre=rule)
+    with pytest.raises(
+        ShiftScopeError, match=rf"tiny\.gguf splits texts by the rule '{rule}' .* use the original checkpoint"
+    ):
+        fetch(tmp_path, {"kind": "gguf", "path": str(tmp_path / "tiny.gguf")})

@@ -1,10 +1,11 @@
 """A fetched language model, ready to run."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import sha256_of
+from shiftscope.files import sha256_of, shown_bytes
 from shiftscope.lms.base import quiet_libraries, read_manifest
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ def explain(folder: Path, error: Exception) -> str:
             "it on the `disk`"
         )
     return f"cannot load the LM in {folder} ({error}): delete the folder and fetch it again"
+
+
+def check_room(folder: Path) -> None:
+    """See that the weights fit into half of the free memory in float32.
+
+    Raises:
+        ShiftScopeError: they do not.
+    """
+    import torch
+
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if torch.cuda.is_available():
+        free = torch.cuda.mem_get_info()[0]
+    if 2 * weights > free / 2:  # stored in 16 bits they are half as large
+        raise ShiftScopeError(f"the model in float32 may not fit into the memory ({shown_bytes(free)} are free)")
 
 
 def check_devices(device_map: DeviceMap | None, gpus: int) -> None:

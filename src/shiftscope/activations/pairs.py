@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from shiftscope.activations.last_token import embed_layers, last_token_ids
 from shiftscope.activations.layers import check_layers
-from shiftscope.activations.model import load
-from shiftscope.errors import warnings_of
+from shiftscope.activations.model import check_room, load
+from shiftscope.errors import ShiftScopeError, warnings_of
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
+from shiftscope.lms._tokenizer import check_token_ids
 from shiftscope.lms.base import read_manifest
 from shiftscope.odd_pairs import odd_pairs, warning
 from shiftscope.pair_embeddings import EmbeddingFacts, labels, write_embeddings
 from shiftscope.vocabulary import SPLITS, DatasetFacts
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
+ROUNDED = 16
+"""pairs of which the rounding of 16-bit types is measured"""
+MOST_ROUNDED = 0.02
+"""share of a shift from which on its rounding is warned of"""
 
 
 class EmbedSlice(Strict):
@@ -66,11 +73,62 @@ def embed_pairs(
         table = read_parquet(source)
         written = files[number * len(layers) : (number + 1) * len(layers)]
         with warnings_of(facts["dataset"]):
-            rows, last = _read(asked, layers, model, tokenizer, table, source, state / facts["dataset"])
+            texts = read_texts(table, facts, tokenizer)
+            check_token_ids(lm, tokenizer, dict.fromkeys(texts))
+            rows, last = _read(asked, layers, model, tokenizer, texts, source, state / facts["dataset"])
+            if asked.dtype != "float32":
+                say_rounding(lm, asked, {layer: rows[layer] for layer in layers}, texts)
             for layer, (file, manifest) in zip(layers, written, strict=True):
                 about = {"lm": asked.lm, "untrained_of": about_lm["untrained_of"], "layer": layer, "token": asked.token, "dtype": asked.dtype}  # fmt: skip
                 _write(file, manifest, table, rows[layer], last, facts, about, asked.trained_on[facts["dataset"]])
     shutil.rmtree(state, ignore_errors=True)
+
+
+def read_texts(table: pa.Table, facts: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What a language model reads of a table of pairs: all first texts, then all second ones.
+
+    Chat messages are joined by the model's own template. It often begins with the token that the tokenizer puts before every
+    text anyway, which is then left out.
+
+    Raises:
+        ShiftScopeError: texts are chat messages, and the model has no template for them.
+    """
+    texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
+    if not facts.get("chat"):
+        return texts
+    if not tokenizer.chat_template:
+        raise ShiftScopeError(
+            "the texts are chat messages, and this language model has no chat template: use a model that was trained to chat, or "
+            "give the texts as plain text"
+        )
+    joined = [tokenizer.apply_chat_template(json.loads(text), tokenize=False) for text in texts]
+    begin = tokenizer.bos_token if tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id] else ""
+    return [text.removeprefix(begin or "") for text in joined]
+
+
+def say_rounding(lm: Path, asked: EmbedSlice, rows: Mapping[str, np.ndarray], texts: Sequence[str]) -> None:
+    """Say how much of a shift is rounding: the same activations in float32, of a few pairs, where that fits into the memory.
+
+    A shift is the difference of two vectors that are nearly equal, so that what 16 bits round off is a larger share of it.
+    """
+    half = len(texts) // 2
+    some = np.linspace(0, half - 1, min(ROUNDED, half)).astype(int)
+    try:
+        check_room(lm)
+        model, tokenizer = load(lm, "float32", asked.device_map)
+    except ShiftScopeError as error:
+        logger.warning("how much of a shift is rounding in %s was not measured: %s", asked.dtype, error)
+        return
+    exact = embed_layers(model, tokenizer, [texts[one] for one in [*some, *(some + half)]], list(rows), batch_tokens=asked.batch_tokens)  # fmt: skip
+    for layer, found in rows.items():
+        true = exact[layer][len(some) :] - exact[layer][: len(some)]
+        off = np.linalg.norm(found[some + half] - found[some] - true, axis=1)
+        share = off / np.maximum(np.linalg.norm(true, axis=1), 1e-30)
+        say = logger.warning if np.median(share) > MOST_ROUNDED else logger.info
+        say(
+            "in %s %.0f %% of a shift at %s is rounding in the median of %d pairs, %.0f %% at worst: with `dtype: float32` none is",
+            asked.dtype, 100 * np.median(share), layer, len(some), 100 * share.max(),
+        )  # fmt: skip
 
 
 def _read(
@@ -78,12 +136,12 @@ def _read(
     layers: Sequence[str],
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    table: pa.Table,
+    texts: list[str],
     source: Path,
     state: Path,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """By layer the activations of a table's texts `[2n, d]`, first texts before second, and their last tokens `[2, n]`."""
-    texts = [*table["text_0"].to_pylist(), *table["text_1"].to_pylist()]
+    """By layer the activations of `texts` `[2n, d]`, first texts before second, and their last tokens `[2, n]`."""
+    half = len(texts) // 2
     rows = embed_layers(
         model,
         tokenizer,
@@ -92,7 +150,7 @@ def _read(
         batch_tokens=asked.batch_tokens,
         state=state,
         progress=f"{asked.lm} reads {state.name}",
-        name=lambda index: f"{source} row {index % len(table)}, text_{index // len(table)}",
+        name=lambda index: f"{source} row {index % half}, text_{index // half}",
     )
     return rows, last_token_ids(tokenizer, texts).reshape(2, -1)
 

@@ -41,6 +41,7 @@ def tokenize(
                 f"{place}: the text {text[:40]!r}… has {len(ids)} tokens, but the LM reads at most {context}: shorten it"
             )
     tokens = [ids[: len(ids) - len(appended)] for ids in tokens]
+    _warn_of_two_beginnings(tokenizer, tokens)
     alone = sum(len(ids) == 1 for ids in tokens)
     if alone:
         logger.warning(
@@ -49,6 +50,18 @@ def tokenize(
             alone,
         )
     return tokens
+
+
+def _warn_of_two_beginnings(tokenizer: "PreTrainedTokenizerBase", tokens: list[list[int]]) -> None:
+    """Say that texts begin with two beginning tokens: the tokenizer puts one before every text, and a template may, too."""
+    begin = tokenizer.bos_token_id
+    twice = sum(ids[:2] == [begin, begin] for ids in tokens) if begin is not None else 0
+    if twice:
+        logger.warning(
+            "%d texts begin with two beginning tokens %s, one from the tokenizer and one from the text or its template, which the "
+            "model never saw in training: take it out of the `template`",
+            twice, tokenizer.bos_token,
+        )  # fmt: skip
 
 
 def tokens_after(tokenizer: "PreTrainedTokenizerBase") -> list[int]:

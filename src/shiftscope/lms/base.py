@@ -15,6 +15,7 @@ from shiftscope import kinds
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import atomic, read_json, sha256_of, write_json
 from shiftscope.kinds import Kind, Strict
+from shiftscope.lms._tokenizer import check_token_ids
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
@@ -131,20 +132,21 @@ def describe(folder: Path) -> dict[str, Any]:
     """Architecture and sizes of the language model in `folder`, from its config; its tokenizer must load, too.
 
     Raises:
-        ShiftScopeError: transformers does not know the architecture without running the folder's own code, or
-            cannot read the config or the tokenizer.
+        ShiftScopeError: transformers does not know the architecture without running the folder's own code, cannot read the
+            config or the tokenizer, or makes another tokenizer of it than its file describes.
     """
     quiet_libraries()
     from transformers import AutoConfig, AutoTokenizer
 
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ShiftScopeError(
             f"transformers cannot read this model's config or tokenizer ({error}): use a model whose architecture "
             "transformers knows; code that comes with a model is never run"
         ) from error
+    check_token_ids(folder, tokenizer)
     check_architecture(config)
     text = config.get_text_config()
     return {

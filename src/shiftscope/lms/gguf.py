@@ -2,6 +2,7 @@
 
 import logging
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,18 @@ from typing import Any
 from pydantic import Field
 
 from shiftscope.errors import ShiftScopeError
-from shiftscope.files import check_sha256
+from shiftscope.files import check_sha256, read_json, write_json
 from shiftscope.kinds import UserPath
+from shiftscope.lms._tokenizer import check_token_ids
 from shiftscope.lms.base import Fetched, quiet_libraries
 
 logger = logging.getLogger(__name__)
 DAMAGED = (ValueError, IndexError, KeyError, OverflowError, MemoryError, struct.error)
 """what the parser of a damaged file raises"""
+GPT_2 = ("default", "gpt-2", "gpt2")
+"""names of the rule by which GPT-2 splits a text before it merges bytes, which is taken for every name that is not known"""
+SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell")
+"""names of the same rule with every digit by itself, which transformers does not know"""
 HEADER = 64 << 20
 """bytes at the beginning of a file that hold its metadata and the names of its tensors"""
 
@@ -58,6 +64,7 @@ def convert(file: Path, folder: Path) -> None:
     try:
         with parsed_once():
             tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+            split_as_named(file, tokenizer)
             model, report = AutoModelForCausalLM.from_pretrained(
                 file.parent,
                 dtype=torch.float32,
@@ -81,6 +88,46 @@ def convert(file: Path, folder: Path) -> None:
         )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    keep_tokenizer(folder)
+
+
+def keep_tokenizer(folder: Path) -> None:
+    """See that the tokenizer is loaded as it was saved: some classes would build theirs anew from its tokens, by other rules."""
+    from transformers import AutoTokenizer
+
+    try:
+        check_token_ids(folder, AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    except ShiftScopeError:
+        about = read_json(folder / "tokenizer_config.json")
+        write_json(folder / "tokenizer_config.json", about | {"tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def split_as_named(file: Path, tokenizer: Any) -> None:
+    """See that the tokenizer splits texts by the rule that the file names (`tokenizer.ggml.pre`).
+
+    Raises:
+        ShiftScopeError: neither transformers nor this function knows the rule, so that texts would be read as other tokens.
+    """
+    from gguf import GGUFReader
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    fields = GGUFReader(str(file)).fields
+    kind, rule = (
+        fields[key].contents() if (key := f"tokenizer.ggml.{name}") in fields else None for name in ("model", "pre")
+    )
+    if kind != "gpt2" or rule is None or rule in GPT_2 or rule in GGUF_PRE_TOKENIZER_SPLITS:
+        return
+    if rule not in SINGLE_DIGITS:
+        raise ShiftScopeError(
+            f"{file.name} splits texts by the rule {rule!r} (tokenizer.ggml.pre), which transformers does not know and would read "
+            "by GPT-2's, as other tokens: use the original checkpoint, or a GGUF file with a known rule "
+            f"({', '.join(sorted({*GPT_2, *SINGLE_DIGITS, *GGUF_PRE_TOKENIZER_SPLITS}))})"
+        )
+    if any(re.search(r"\d\d", token) for token in tokenizer.get_vocab()):  # else both rules give the same tokens
+        tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
+            [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+        )
 
 
 @contextmanager
