@@ -5,13 +5,29 @@ PYTHON ?= python3
 CORES ?= all
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format install help generated verify why track push pull
+.PHONY: run vectors test lint format install help generated verify why track push pull
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
 	$(BIN)/snakemake $(TARGET) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+# what names the user gives reaches no shell but as the environment
+vectors: export PAIRS := $(value PAIRS)
+vectors: export LM := $(value LM)
+vectors: export CODES := $(value CODES)
+vectors: export TEXT_0 := $(value TEXT_0)
+vectors: export TEXT_1 := $(value TEXT_1)
+vectors: export GROUP := $(value GROUP)
+vectors: export CONCEPTS := $(value CONCEPTS)
+vectors: export TEMPLATE := $(value TEMPLATE)
+vectors: export ENCODING := $(value ENCODING)
+vectors: install ## own pairs in, steering vectors out: make vectors PAIRS=my_pairs.csv [LM=… TEXT_0=… TEXT_1=… CODES=…]
+	@test -n "$$PAIRS" || { echo "name your file: make vectors PAIRS=my_pairs.csv" >&2; exit 1; }
+	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$PAIRS" --lm "$${LM:-smollm2_135m}" --codes "$$CODES" \
+		--text-0 "$$TEXT_0" --text-1 "$$TEXT_1" --group "$$GROUP" --concepts "$$CONCEPTS" --template "$$TEMPLATE" \
+		--encoding "$$ENCODING") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
 
 # three processes, for two cores: some tests wait; the longest are handed out first, one by one
 test: $(VENV)/dev ## run the tests

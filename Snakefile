@@ -23,7 +23,8 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        report=[paths.REPORT, *latents_page()],
+        report=[paths.REPORT, *latents_page(), *vectors_page()],
+        readmes=cards_of_vectors(paths.VECTORS_README),
         metrics=[paths.METRICS, paths.MEANS],
         vectors=vectors_wanted(paths.VECTORS),
         tables=[entry_file(name, ending) for name in SHOWN for ending in ("md", "csv")],
@@ -55,8 +56,17 @@ rule models:
         "all models are there"
 
 
+rule vectors:
+    input:
+        vectors=vectors_wanted(paths.VECTORS),
+        readmes=cards_of_vectors(paths.VECTORS_README),
+        report=[paths.REPORT, *vectors_page()],
+    message:
+        f"done: open {(vectors_page() or [paths.REPORT])[0]}"
+
+
 rule report:
     input:
-        report=[paths.REPORT, *latents_page()],
+        report=[paths.REPORT, *latents_page(), *vectors_page()],
     message:
         f"{paths.REPORT} is there"

@@ -24,8 +24,9 @@ from shiftscope.files import canonical_json
 from shiftscope.report.latents import LATENT_TEMPLATES
 from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in
+from shiftscope.report.vectors import VECTOR_TEMPLATES
 from shiftscope.tables import base as catalogue
-from shiftscope.vocabulary import CHECKPOINT, MAPPED, SYNTHETIC, TRAINED, UNTRAINED
+from shiftscope.vocabulary import CHECKPOINT, MAPPED, RECOMMENDED, SYNTHETIC, TRAINED, UNTRAINED
 from shiftscope.word_lists import word_files
 from shiftscope.workflow import paths, provenance
 from shiftscope.workflow.digests import pairs_digest, user_files_digest
@@ -138,9 +139,17 @@ def trained_on(lm, dataset, pattern):
 
 
 def main_models(lm, dataset, variants, pattern):
-    """Files of some variants at the first code size: a dataset's own |V| unless its config says otherwise."""
-    codes = STUDY.codes(lm, dataset)[0]
-    return [file for variant in variants for file in models_of(lm, dataset, codes, variant, pattern)]
+    """Files of some variants at the first code size: a dataset's own |V| unless its config says otherwise.
+
+    Where the number of codes is chosen, at all among which it is.
+    """
+    return [
+        file
+        for codes in STUDY.exported_sizes(lm, dataset)
+        for variant in variants
+        if variant in STUDY.variants_on(lm, dataset, codes)
+        for file in models_of(lm, dataset, codes, variant, pattern)
+    ]
 
 
 def memory_for(w, input):
@@ -183,6 +192,16 @@ def vectors_wanted(pattern):
         for lm, dataset in STUDY.exported()
         for variant in STUDY.exports_of(lm, dataset)
     ]
+
+
+def vectors_page():
+    """The page of steering vectors, if a dataset is there for its vectors."""
+    return [paths.VECTORS_PAGE] if STUDY.for_vectors() else []
+
+
+def cards_of_vectors(pattern):
+    """What describes the vectors of every dataset that is there for them, by a pattern of paths."""
+    return [pattern.format(lm=lm, dataset=dataset) for lm, dataset in STUDY.for_vectors()]
 
 
 def latents_page():

@@ -22,7 +22,9 @@ rule make_report:
     resources:
         mem_mb=1000,
     params:
-        slice=lambda w: json_of(config=STUDY.resolved, latents=bool(STUDY.described())),
+        slice=lambda w: json_of(
+            config=STUDY.resolved, latents=bool(STUDY.described()), vectors=bool(STUDY.for_vectors())
+        ),
         benchmarks=str(paths.BENCHMARKS),
         logs=str(paths.LOGS),
     message:
@@ -53,3 +55,31 @@ rule show_latents:
         "page of latents"
     shell:
         "{PYTHON} {input.modules[0]} --cards {input.cards} --page {output.page} --report {params.report} --modules {input.modules} --log {log}"
+
+
+FIGURE_OF_CODES = [entry_file("figure_codes", "svg")] if "figure_codes" in STUDY.figures else []
+
+
+rule show_vectors:
+    input:
+        cards=cards_of_vectors(paths.VECTORS_CARD),
+        diagnoses=cards_of_vectors(paths.DIAGNOSIS),
+        figure=FIGURE_OF_CODES,
+        modules=modules_of("show_vectors.py"),
+        templates=[str(file.relative_to(ROOT)) for file in VECTOR_TEMPLATES],
+    output:
+        page=paths.VECTORS_PAGE,
+    log:
+        log_of("show_vectors", "all"),
+    benchmark:
+        benchmark_of("show_vectors", "all")
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        report=paths.REPORT,
+    message:
+        "page of steering vectors"
+    shell:
+        "{PYTHON} {input.modules[0]} --cards {input.cards} --diagnoses {input.diagnoses} --figure {input.figure} --page {output.page}"
+        " --report {params.report} --modules {input.modules} --log {log}"

@@ -41,3 +41,78 @@ for lm, dataset in STUDY.needed_by("layers"):
             " --weights {input.weights} --sidecars {input.sidecars}"
             " --vectors {output.vectors} --others {output.others} --about {output.about}"
             " --params {params.slice:q} --modules {input.modules} --log {log}"
+
+
+NEUTRAL = "data/texts/neutral.txt"
+
+
+rule diagnose_pairs:
+    input:
+        embeddings=ancient(paths.EMBEDDINGS),
+        manifest=paths.EMBEDDINGS_MANIFEST,
+        pairs=ancient(paths.PAIRS),
+        pairs_manifest=paths.PAIRS_MANIFEST,
+        lm_manifest=lambda w: paths.LM.format(lm=lm_of(w.lm)),
+        modules=modules_of("diagnose_pairs.py"),
+    output:
+        diagnosis=paths.DIAGNOSIS,
+    log:
+        log_of("diagnose_pairs", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("diagnose_pairs", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.pairs),
+    priority: 20  # what is wrong with pairs is said before hours are spent on them
+    threads: 1
+    resources:
+        mem_mb=memory_for,
+    params:
+        slice=lambda w: json_of(lm=w.lm, codes=STUDY.codes(w.lm, w.dataset)),
+    message:
+        "diagnosis of {wildcards.dataset} on {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest} --pairs {input.pairs}"
+        " --pairs-manifest {input.pairs_manifest} --lm-manifest {input.lm_manifest} --diagnosis {output.diagnosis}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
+def card_slice(w):
+    lm = STUDY.lm(w.lm)
+    return json_of(lm=w.lm, dtype=lm.dtype, batch_tokens=lm.batch_tokens, device_map=lm.device_map)
+
+
+rule describe_vectors:
+    input:
+        embeddings=ancient(paths.EMBEDDINGS),
+        manifest=paths.EMBEDDINGS_MANIFEST,
+        pairs=ancient(paths.PAIRS),
+        pairs_manifest=paths.PAIRS_MANIFEST,
+        lm_manifest=lambda w: paths.LM.format(lm=lm_of(w.lm)),
+        vectors=ancient(paths.VECTORS.replace("{variant}", RECOMMENDED)),
+        others=ancient(paths.OTHER_VECTORS.replace("{variant}", RECOMMENDED)),
+        about=paths.VECTORS_ABOUT.replace("{variant}", RECOMMENDED),
+        diagnosis=paths.DIAGNOSIS,
+        neutral=NEUTRAL,
+        modules=modules_of("describe_vectors.py"),
+    output:
+        card=paths.VECTORS_CARD,
+        readme=paths.VECTORS_README,
+    log:
+        log_of("describe_vectors", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("describe_vectors", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.pairs),
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        slice=card_slice,
+    message:
+        "card of the vectors of {wildcards.dataset} on {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest} --pairs {input.pairs}"
+        " --pairs-manifest {input.pairs_manifest} --lm-manifest {input.lm_manifest} --vectors {input.vectors}"
+        " --others {input.others} --about {input.about} --diagnosis {input.diagnosis} --neutral {input.neutral}"
+        " --card {output.card} --readme {output.readme}"
+        " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"

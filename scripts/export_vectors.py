@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shiftscope.evaluation.base import read_trained
-from shiftscope.evaluation.recommendation import recommend
+from shiftscope.evaluation.recommendation import at_size, main_size, recommend
 from shiftscope.evaluation.selection import chosen, selections
 from shiftscope.pair_embeddings import read_embeddings
 from shiftscope.steering.vectors import ExportSlice, export_vectors
@@ -25,8 +25,10 @@ def main(
     data = read_embeddings(embeddings, manifest)
     trained = read_trained(weights, sidecars)[data.facts["dataset"]]
     trained = chosen(trained, selections(data, trained))
-    by_name = {one.facts["variant"]: (one, "") for one in trained}
-    for best in recommend(data, trained):  # one, for all models have the main code size
+    best = main_size(recommend(data, trained))
+    codes = best.one.n_codes if best else trained[0].n_codes
+    by_name = {name: (one, "") for name, one in at_size(trained, codes).items()}
+    if best:
         by_name[RECOMMENDED] = best.one, best.reasons["why"]
     for variant, *files in zip(params.variants, vectors, others, about, strict=True):
         one, why = by_name[variant]

@@ -21,7 +21,9 @@ def main(
 ) -> None:
     facts = run_facts(benchmarks, logs, params.config)
     write_json(run, facts)
-    write_text(report, render(tables, figures, vectors, params.config, facts, report, params.latents, samples))
+    write_text(
+        report, render(tables, figures, vectors, params.config, facts, report, params.latents, samples, params.vectors)
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from helpers.tiny_models import embeddings_of
 
 from shiftscope import kinds
 from shiftscope.evaluation.base import Trained
-from shiftscope.evaluation.recommendation import SIGNIFICANT, recommend, recommended_rows
+from shiftscope.evaluation.recommendation import SIGNIFICANT, at_size, main_size, recommend, recommended_rows
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import TrainingPairs
 
@@ -126,3 +126,47 @@ def test_its_rows_are_repeated_under_its_own_name(data):
     assert [each for each in found if not each.get("control")] == [rows[0] | {"variant": "recommended"}]
     assert all(each["variant"] == "recommended" for each in found)
     assert recommended_rows(rows, []) == []
+
+
+# --- how many codes
+
+
+def sized(codes, value, error=0.1, agree=True, kind="shift_mixture"):
+    """A variant at a number of codes; its two seeds have the same directions, or others."""
+    models = [
+        Model(0, 0, seed, {"decoder": np.eye(8)[codes * (seed and not agree) :][:codes]}, {"gain": value, "gain_error": error})
+        for seed in (0, 1)
+    ]  # fmt: skip
+    facts = {"lm": "m", "dataset": "pairs", "codes": codes, "variant": kind, "kind": kind, "settings": [{}]}
+    return Trained(facts, kinds.load("variants", kind), models)
+
+
+SHARED = {"p_shared": SIGNIFICANT}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen", "said"),
+    [
+        ([sized(2, 0.91), sized(3, 0.97)], 2, "the fewest that explain held-out pairs as well as any on which seeds agree (gain in nats, and agreement of seeds, 2: 0.91 ± 0.10, 1.00; 3: 0.97"),
+        ([sized(2, 0.5), sized(3, 0.97)], 3, "with 3 codes, the fewest"),
+        ([sized(2, 0.91), sized(3, 1.5, agree=False)], 2, "with 2 codes"),
+        ([sized(2, 0.29), sized(3, 0.2)], 1, "with one code, for no other number explains held-out pairs clearly better"),
+        ([sized(2, 0.9, agree=False)], 1, "with one code, for no other number"),
+        ([sized(2, None)], 1, "(no gain was measured)"),
+    ],
+)  # fmt: skip
+def test_the_number_of_codes_is_the_smallest_that_explains_and_is_identified(data, sizes, chosen, said):
+    found = main_size(recommend(data, [one("shared", SHARED, codes=1), *sizes]))
+    assert found.reasons["codes"] == found.one.n_codes == chosen
+    assert said in found.reasons["why"]
+
+
+def test_one_number_of_codes_is_no_choice(data):
+    (only,) = recommend(data, [sized(2, 0.5)])
+    assert main_size([only]) is only and main_size([]) is None
+
+
+def test_other_variants_are_taken_at_that_number_or_the_nearest_below(data):
+    trained = [sized(codes, 0.5, kind=kind) for kind, some in (("ssae", (1, 2, 4)), ("pca", (4,)), ("shift_mixture", (1, 2))) for codes in some]  # fmt: skip
+    assert {name: one.n_codes for name, one in at_size(trained, 3).items()} == {"ssae": 2, "pca": 4, "shift_mixture": 2}
+    assert {name: one.n_codes for name, one in at_size(trained, 4).items()} == {"ssae": 4, "pca": 4, "shift_mixture": 2}

@@ -189,11 +189,13 @@ class DatasetEntry(KindEntry):
 class PairsEntry(DatasetEntry):
     """A dataset of text pairs.
 
-    `embedded_with` is a dataset in whose job it is embedded, which saves loading language models; a change of either embeds
+    With `choose_codes` the number of codes is chosen among `codes` without labels (docs/own-pairs.md); else the first is the main
+    one, of which vectors are exported. `embedded_with` is a dataset in whose job it is embedded, which saves loading language models; a change of either embeds
     both again, and trains again what learns from them.
     """
 
     params: PairDataset
+    choose_codes: bool = False
     embedded_with: str | None = None
 
 

@@ -161,9 +161,28 @@ class Study(Strict):
         """Variants that a table or figure leaves out, because they name others that show them."""
         return sorted(variant for variant, entry in self.variants.items() if name not in (entry.shown_in or [name]))
 
+    def chooses_codes(self, dataset: str) -> bool:
+        """Whether the number of codes of a dataset is chosen among several."""
+        return dataset in self.pairs and self.pairs[dataset].choose_codes
+
+    def exported_sizes(self, lm: str, dataset: str) -> list[int]:
+        """The numbers of codes at which what is exported is trained: the main one, or all among which it is chosen."""
+        sizes = self.codes(lm, dataset)
+        return sizes if self.chooses_codes(dataset) else sizes[:1]
+
     def vectors_of(self, lm: str, dataset: str) -> list[str]:
         """Variants of which steering vectors can be exported: not those that are there for some tables alone."""
-        return [name for name in self.variants_on(lm, dataset) if not self.variants[name].shown_in]
+        sizes = self.exported_sizes(lm, dataset)
+        found = dict.fromkeys(name for codes in sizes for name in self.variants_on(lm, dataset, codes))
+        return [name for name in found if not self.variants[name].shown_in]
+
+    def for_vectors(self) -> list[tuple[str, str]]:
+        """Every (lm, dataset) that is there for its steering vectors, which get a diagnosis, a card and a page."""
+        return [
+            place
+            for place in self.exported()
+            if self.pairs[place[1]].params.for_vectors and RECOMMENDED in self.exports_of(*place)
+        ]
 
     def exports_of(self, lm: str, dataset: str) -> list[str]:
         """What steering vectors are exported of: what is recommended, if anything can be, and then every variant."""
@@ -230,9 +249,9 @@ class Study(Strict):
         return list(found.values())
 
     def compared_on(self, lm: str, dataset: str, codes: int) -> list[str]:
-        """The candidates whose held-out gain is measured: none where there is no other to compare it with."""
+        """The candidates whose held-out gain is measured: none where nothing is there to compare it with."""
         found = self.candidates_on(lm, dataset, codes)
-        return found if len(found) > 1 else []
+        return found if len(found) > 1 or self.chooses_codes(dataset) else []
 
     def _is_special(self, variant: str) -> bool:
         """Whether it is there for some tables alone, or its settings are numbers of pairs; of what is trained on pairs."""

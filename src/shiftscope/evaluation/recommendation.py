@@ -1,8 +1,11 @@
-"""Which variant is recommended on a dataset of a language model: a choice that uses no label.
+"""Which variant is recommended on a dataset of a language model, and at how many codes: choices that use no label.
 
 With one code: `shared`, if pairs share a shift at all (its sign-flip test), for no sparsity can help where one concept changes
 in every pair. Else the variant that explains held-out training pairs best, by its gain over a Gaussian (a closed form's own,
 or `shiftscope.training.held_out`). Where none is measured, the first of the config that applies.
+
+Among several numbers of codes the smallest whose gain is within a standard error of the largest, of those whose gain is clearly
+above 0 and whose seeds agree: what differs from seed to seed is not identified, however well it explains.
 """
 
 from __future__ import annotations
@@ -13,8 +16,14 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from shiftscope.evaluation.base import Row, Trained
+from shiftscope.metrics.udr import agreements, udr_of
 from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.vocabulary import RECOMMENDED, SIGNIFICANT
+
+CLEARLY = 3
+"""standard errors by which a gain must be above 0 where several numbers of codes are tried"""
+AGREE = 0.9
+"""least agreement of seeds (UDR) of a number of codes that may be chosen"""
 
 
 class Candidate(TypedDict):
@@ -71,6 +80,73 @@ def recommend(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Recommen
         )
         found.append(Recommended(candidates[name][0], reasons))
     return found
+
+
+class Size(NamedTuple):
+    """What is recommended at one number of codes, by how much it explains held-out pairs better, and how far seeds agree."""
+
+    what: Recommended
+    gain: float | None
+    error: float
+    agreement: float | None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether its gain is clear and its seeds agree."""
+        return self.gain is not None and self.gain > CLEARLY * self.error and (self.agreement or 0) >= AGREE
+
+    def __str__(self) -> str:
+        agreement = "" if self.agreement is None else f", {self.agreement:.2f}"
+        return f"{self.what.reasons['codes']}: {self.gain:.2f} ± {self.error:.2f}{agreement}"
+
+
+def main_size(found: list[Recommended]) -> Recommended | None:
+    """What is recommended at the number of codes that is chosen, which its reason then says; None if nothing is.
+
+    Where no number is eligible, the smallest: it claims least.
+    """
+    if len(found) < 2:
+        return found[0] if found else None
+    sizes = [_size(one) for one in found]
+    eligible = [size for size in sizes if size.eligible]
+    if not eligible:
+        tried = "; ".join(str(size) for size in sizes if size.gain is not None)
+        return _because(
+            found[0],
+            "for no other number explains held-out pairs clearly better than a Gaussian with seeds that agree "
+            f"({f'gain in nats, and agreement of seeds, {tried}' if tried else 'no gain was measured'})",
+        )
+    best = max(eligible, key=lambda size: size.gain)
+    chosen = next(size for size in eligible if size.gain >= best.gain - best.error)
+    tried = "; ".join(str(size) for size in sizes if size.gain is not None)
+    return _because(
+        chosen.what,
+        f"the fewest that explain held-out pairs as well as any on which seeds agree (gain in nats, and agreement of seeds, {tried})",
+    )
+
+
+def _size(one: Recommended) -> Size:
+    (facts,) = (facts for facts in one.reasons["candidates"] if facts["variant"] == one.reasons["recommended"])
+    models = [model for model in one.one.models if model.setting == one.one.chosen]
+    return Size(one, facts["gain"], facts["gain_error"] or 0.0, udr_of(agreements(models), one.one.chosen))
+
+
+def _because(one: Recommended, reason: str) -> Recommended:
+    codes = "one code" if one.reasons["codes"] == 1 else f"{one.reasons['codes']} codes"
+    return one._replace(
+        reasons=Recommendation(**one.reasons | {"why": f"{one.reasons['why']}; with {codes}, {reason}"})
+    )
+
+
+def at_size(trained: Iterable[Trained], codes: int) -> dict[str, Trained]:
+    """Each variant at a number of codes; one that was not trained at it, at the largest below, else at its smallest."""
+    sizes: dict[str, list[Trained]] = {}
+    for one in trained:
+        sizes.setdefault(one.facts["variant"], []).append(one)
+    return {
+        name: max(those, key=lambda one: (one.n_codes <= codes, one.n_codes if one.n_codes <= codes else -one.n_codes))
+        for name, those in sizes.items()
+    }
 
 
 def _candidate(one: Trained) -> Candidate:

@@ -11,6 +11,7 @@ import numpy as np
 from shiftscope.evaluation.base import RANDOM_DICTIONARIES, Row, Trained, common, described, random_directions
 from shiftscope.evaluation.steering import steering_rows
 from shiftscope.metrics import correlation, sparsity
+from shiftscope.metrics.gain import HELD_OUT_GAIN, HELD_OUT_GAIN_ERROR
 from shiftscope.metrics.udr import UDR, UDR_CODES, agreements
 from shiftscope.models import Model
 from shiftscope.pair_embeddings import PairEmbeddings
@@ -30,6 +31,7 @@ def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
     for one in trained:
         rows += [base | row for row in model_rows(data, one)]
         rows += [base | row for row in agreement_rows(data, one)]
+        rows += [base | row | {"split": "train"} for row in gain_rows(one)]
     if any(one.variant.reads == "embeddings" for one in trained):
         rows += [base | row for row in two_code_rows(data, trained)]
     if not facts["untrained_of"]:  # a row has one control: those of the untrained twin's embeddings are not told apart
@@ -130,6 +132,15 @@ def agreement_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
         row |= {"seed": None, "data_seed": None}
         for metric, value in zip((UDR.name, UDR_CODES.name), np.median(values, axis=0), strict=True):
             yield row | {"metric": metric, "value": float(value)}
+
+
+def gain_rows(one: Trained) -> Iterator[Row]:
+    """The held-out gain of the chosen setting, if it was measured, and its standard error: the same for all seeds."""
+    for model in {model.data_seed: model for model in one.models if model.setting == one.chosen}.values():
+        row = described(one, model) | {"seed": None}
+        for metric, fact in ((HELD_OUT_GAIN, "gain"), (HELD_OUT_GAIN_ERROR, "gain_error")):
+            if model.facts.get(fact) is not None:
+                yield row | {"metric": metric.name, "value": float(model.facts[fact])}
 
 
 def reference_truth(data: PairEmbeddings, data_seed: int) -> tuple[np.ndarray, np.ndarray] | None:

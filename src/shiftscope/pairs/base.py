@@ -39,6 +39,9 @@ class PairDataset(Kind):
     trained_by_default: ClassVar[bool] = True
     """whether variants are trained on it; else only those that its own `variants` names, and any language model may embed it"""
 
+    for_vectors: ClassVar[bool] = False
+    """whether it is there for its steering vectors: they get a diagnosis before training, a card and a page of the report"""
+
     template: str
     seed: int = Field(0, ge=0)
     held_out: float = Field(0.4, gt=0, lt=1)

@@ -56,6 +56,8 @@ class Own(PairDataset):
     shifts, usually -1, 0 or 1, and `labels` says what numbers other values mean.
     """
 
+    for_vectors = True
+
     path: Paths | None = None
     hub: str | None = None
     revision: str | None = None

@@ -20,7 +20,7 @@ from shiftscope.tables.base import entry
 from shiftscope.tables.numbers import count
 from shiftscope.tables.wide import DEAD_MEANING
 from shiftscope.vocabulary import SYNTHETIC, WRITTEN
-from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, parsed
+from shiftscope.workflow.paths import LATENTS, VECTORS_ABOUT, VECTORS_PAGE, parsed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,8 @@ class ReportSlice(Strict):
     config: dict[str, Any]
     latents: bool = False
     """whether the page of latents stands beside it"""
+    vectors: bool = False
+    """whether the page of steering vectors does"""
 
 
 def render(
@@ -61,6 +63,7 @@ def render(
     report: Path,
     latents: bool = False,
     samples: Sequence[Path] = (),
+    vectors_page: bool = False,
 ) -> str:
     """The page as HTML text.
 
@@ -73,6 +76,7 @@ def render(
         report: where the page will stand; links are relative to it.
         latents: whether the page of latents (`shiftscope.report.latents`) will stand beside it.
         samples: JSON files of texts that language models wrote under steering.
+        vectors_page: whether the page of steering vectors (`shiftscope.report.vectors`) will stand beside it.
 
     Raises:
         ShiftScopeError: a figure came without its numbers, or a table is not of the catalogue.
@@ -111,6 +115,7 @@ def render(
         facts=facts,
         warned=warned,
         latents=Path(LATENTS).name if latents else "",
+        vectors_page=Path(VECTORS_PAGE).name if vectors_page else "",
         config=json.dumps(config, indent=2, ensure_ascii=False),
         style=static("page.css"),
         script=static("page.js"),

@@ -49,16 +49,21 @@ VECTORS, OTHER_VECTORS, VECTORS_ABOUT = (
     f"results/vectors/{{lm}}/{{dataset}}/{{variant}}/{file}"
     for file in ("steering_vectors.safetensors", "other_seeds.safetensors", "steering_vectors.json")
 )
+VECTORS_CARD, VECTORS_README = (f"results/vectors/{{lm}}/{{dataset}}/{file}" for file in ("card.json", "README.md"))
+"""of the vectors that are recommended"""
+DIAGNOSIS = "results/diagnosis/{lm}/{dataset}.json"
 METRICS, MEANS = "results/metrics.parquet", "results/metrics.json"
 TABLE, FIGURE = "results/tables/{table}", "results/figures/{figure}"
 """without their endings"""
-REPORT, LATENTS, RUN = "results/report/index.html", "results/report/latents.html", "results/run.json"
+REPORT, LATENTS, VECTORS_PAGE, RUN = (
+    f"results/{file}" for file in ("report/index.html", "report/latents.html", "report/vectors.html", "run.json")
+)
 LOG, BENCHMARK = "results/logs/{rule}/{job}.log", "results/benchmarks/{rule}/{job}.tsv"
 LOGS, BENCHMARKS = RESULTS / "logs", RESULTS / "benchmarks"
 
 GROWING = ("corpora", "lms", "activations", "pairs", "embeddings", "simulations", "models")
 """folders that only grow"""
-REBUILT = ("selection", "parts", "cards", "samples", "vectors", "report")
+REBUILT = ("selection", "parts", "cards", "samples", "diagnosis", "vectors", "report")
 """folders whose files are made again whenever something is compared anew"""
 IN_GIT = ("tables", "figures", "metrics.json", "run.json", "provenance.jsonl")
 NOT_OUTPUTS = ("logs", "benchmarks")

@@ -1,0 +1,142 @@
+"""The card of steering vectors as Markdown: what stands beside the file that somebody else downloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from shiftscope.evaluation.vector_card_file import Card, Diagnosis, VectorCard
+
+USE = """\
+```python
+import shiftscope
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+lm = "results/lms/{lm}"
+tokenizer, model = AutoTokenizer.from_pretrained(lm), AutoModelForCausalLM.from_pretrained(lm)
+prompt = tokenizer("The weather today is", return_tensors="pt")
+with shiftscope.steer(model, "{path}", "{name}", scale=1.0):
+    print(tokenizer.decode(model.generate(**prompt, max_new_tokens=20, do_sample=False)[0]))
+```"""
+CELL = 90
+"""characters of a text in a table"""
+
+
+def markdown(card: Card, diagnosis: Diagnosis, vectors: Path) -> str:
+    """The whole card; `vectors` is the file that it is about."""
+    about = card["about"]
+    parts = [
+        f"# Steering vectors of {about['dataset']} on {about['lm']}",
+        f"{counted(len(card['vectors']), 'vector')} of {card['width']} numbers, read at `{about['layer']}`, learned by `{about['variant']}`"
+        + (f": it {about['recommended']}." if about.get("recommended") else "."),
+        "## What they rest on",
+        rests_on(card),
+        *(
+            ["## Before training", listed(f"{one['sentence']} {one['advice']}" for one in diagnosis["findings"])]
+            if diagnosis["findings"]
+            else []
+        ),
+        "## Read before use",
+        listed(card["caveats"]) if card["caveats"] else "Nothing was found that speaks against them.",
+        "## The vectors",
+        summary(card),
+        *(one_vector(one) for one in card["vectors"]),
+    ]
+    if card["vectors"]:
+        use = USE.format(lm=about["lm"], path=vectors.parent, name=card["vectors"][0]["name"])
+        parts += ["## Use", use]
+    return "\n\n".join(parts) + "\n"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 vector`, `2 vectors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def rests_on(card: Card) -> str:
+    """How many rows were used, and how they were split."""
+    facts, counts = card["manifest"], card["manifest"]["counts"]
+    columns = facts.get("text_columns")
+    lines = [
+        f"{counts['train']} pairs to learn from and {counts['test']} held out ({counts['test'] / (counts['train'] + counts['test']):.0%}); "
+        f"the largest group has {counted(card['largest_group'], 'row')}.",
+        f"{facts['rejected']} of {facts.get('rows', '?')} rows were left out.",
+        *facts.get("rejected_reasons", []),
+        *([f"From `{columns[0]}` to `{columns[1]}`, as `{facts['template']}`."] if columns else []),
+    ]
+    return listed(lines)
+
+
+def listed(lines: Any) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def summary(card: Card) -> str:
+    """One row a vector, and what stands beside them."""
+    head = "| vector | pairs | go its way, held out | same from other seeds | cosine to mean difference | KL removed at 1 | mean difference | first PC | random (largest) | perplexity at 1 |"
+    rows = [head, "|---|" + "---:|" * 9]
+    for one in card["vectors"]:
+        rivals = {rival["name"]: rival for rival in one["rivals"]}
+        others = [rivals.get(name, {}).get("removed") for name in ("mean difference", "first principal component")]
+        random = next((rival["largest"] for rival in one["rivals"] if rival["largest"] is not None), None)
+        cells = [
+            one["name"],
+            str(one["pairs"]),
+            share(one["forward_held_out"]) + f" of {one['carriers']}",
+            plain(one["stability"]),
+            plain(one["to_mean"]),
+            share(one["removed"]["1.0"]),
+            *map(share, others),
+            share(random),
+            f"× {one['perplexity']['1.0']:.2f}",
+        ]
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    note = (
+        "KL removed: while the model reads a pair's first text the vector is added; of the divergence of the next token's law from the one "
+        "after the second text, the share that this removes, on held-out pairs that carry the vector (below 0 it grows). Beside it other "
+        "directions of the same length on the same pairs, which the vector itself picked. Perplexity: of neutral texts, against unsteered."
+    )
+    return "\n".join(rows) + "\n\n" + note
+
+
+def one_vector(one: VectorCard) -> str:
+    """All that is known of one vector."""
+    pairs = "\n".join(
+        f"| {cell(pair['text_0'])} | {cell(pair['text_1'])} | {pair['times']:.1f} |" for pair in one["strongest"]
+    )
+    doses = "\n".join(
+        f"| {dose} | {share(one['removed'][dose])} | × {one['perplexity'][dose]:.2f} |" for dose in one["removed"]
+    )
+    near = ", ".join(f"{name} {cosine:.2f}" for name, cosine in one["near"][:4]) or "there is no other"
+    return "\n\n".join(
+        [
+            f"### {one['name']}",
+            f"Length {one['length']:.2f}; {one['energy']:.0%} of the training shifts' energy lies along it; {one['forward']:.0%} of the "
+            f"{one['pairs']} training pairs that carry it go its way. Cosines to the others: {near}.",
+            f"Raises {tokens(one['raises'])}; lowers {tokens(one['lowers'])}.",
+            f"| from | to | lengths |\n|---|---|---:|\n{pairs}",
+            f"| scale | KL removed | perplexity |\n|---:|---:|---:|\n{doses}",
+        ]
+    )
+
+
+def tokens(names: list[str]) -> str:
+    """Tokens as they can be read."""
+    return ", ".join(f"`{name.strip() or repr(name)[1:-1]}`".replace("|", "\\|") for name in names)
+
+
+def cell(text: str) -> str:
+    """A text in a table."""
+    plain_text = " ".join(text.split()).replace("|", "\\|")
+    return plain_text if len(plain_text) <= CELL else plain_text[:CELL] + "…"
+
+
+def share(value: float | None) -> str:
+    """A share, or a dash."""
+    return "–" if value is None else f"{value:.0%}"
+
+
+def plain(value: float | None) -> str:
+    """A number, or a dash."""
+    return "–" if value is None else f"{value:.2f}"
