@@ -64,6 +64,7 @@ rule show_vectors:
     input:
         cards=cards_of_vectors(paths.VECTORS_CARD),
         diagnoses=cards_of_vectors(paths.DIAGNOSIS),
+        vectors=ancient(cards_of_vectors(paths.VECTORS.replace("{variant}", RECOMMENDED))),
         figure=FIGURE_OF_CODES,
         modules=modules_of("show_vectors.py"),
         templates=[str(file.relative_to(ROOT)) for file in VECTOR_TEMPLATES],
@@ -81,5 +82,5 @@ rule show_vectors:
     message:
         "page of steering vectors"
     shell:
-        "{PYTHON} {input.modules[0]} --cards {input.cards} --diagnoses {input.diagnoses} --figure {input.figure} --page {output.page}"
+        "{PYTHON} {input.modules[0]} --cards {input.cards} --diagnoses {input.diagnoses} --vectors {input.vectors} --figure {input.figure} --page {output.page}"
         " --report {params.report} --modules {input.modules} --log {log}"

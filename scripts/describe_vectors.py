@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from shiftscope.evaluation.vector_card import CardSlice, Inputs, card_of
+from shiftscope.evaluation.vector_card import CardInputs, CardSlice, card_of
 from shiftscope.evaluation.vector_card_file import read_diagnosis
 from shiftscope.evaluation.vector_readme import markdown
 from shiftscope.files import write_json, write_text
@@ -26,7 +26,9 @@ def main(
     readme: Path,
 ) -> None:
     state = state_folder(params, [manifest, pairs_manifest, lm_manifest, about, neutral])
-    inputs = Inputs(embeddings, manifest, pairs, pairs_manifest, lm_manifest.parent, vectors, others, about, neutral)
+    inputs = CardInputs(
+        embeddings, manifest, pairs, pairs_manifest, lm_manifest.parent, vectors, others, about, neutral
+    )
     found = card_of(params, inputs, state)
     write_text(readme, markdown(found, read_diagnosis(diagnosis), vectors))
     write_json(card, found)

@@ -49,7 +49,7 @@ def test_code_sizes_that_are_refused(codes, message):
         ("variants.ssae.settings", f"variants.ssae.settings: this key is unknown: allowed are {VARIANT_KEYS}"),
         ("lms.m.layr", f"lms.m.layr: this key is unknown: allowed are {keys('lms', 'wheel', *LM_KEYS)}; did you mean 'layer'?"),
         ("lms.twin.off", f"lms.twin.off: this key is unknown: allowed are {keys('lms', 'untrained', *LM_KEYS)}; did you mean 'of'?"),
-        ("pairs.lang_1_1.code", f"pairs.lang_1_1.code: this key is unknown: allowed are {keys('pairs', 'lang_1_1', *DATASET_KEYS, 'embedded_with')}; did you mean 'codes'?"),
+        ("pairs.lang_1_1.code", f"pairs.lang_1_1.code: this key is unknown: allowed are {keys('pairs', 'lang_1_1', *DATASET_KEYS, 'choose_codes', 'embedded_with')}; did you mean 'codes'?"),
         ("synthetic.tiny.n_vary", f"synthetic.tiny.n_vary: this key is unknown: allowed are {keys('synthetic', 'linear_shifts', *DATASET_KEYS)}; did you mean 'n_varying'?"),
     ],
 )  # fmt: skip

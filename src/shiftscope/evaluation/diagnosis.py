@@ -17,7 +17,9 @@ import numpy as np
 from shiftscope.evaluation.vector_card_file import Diagnosis, Finding
 from shiftscope.files import read_json, read_parquet, write_json
 from shiftscope.kinds import Strict
-from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings
+from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings, training_pairs
+from shiftscope.variants._sign_flips import significance
+from shiftscope.vocabulary import SIGNIFICANT
 
 logger = logging.getLogger(__name__)
 TINY = 1e-8
@@ -31,6 +33,8 @@ MOST_REPEATED = 0.1
 LEAST_KNOWN, WANTED = 0.9, 0.95
 """cosine to what more pairs would give: below the first it is said how many would give the second"""
 HALVES = 20
+FLIPS = 499
+"""of signs, in the test of whether pairs share anything"""
 FEW, MOST_ENERGY = 0.05, 0.5
 """largest share of the pairs that may hold such a share of the energy"""
 EQUAL_ENDS = 2 / 3
@@ -91,7 +95,7 @@ def findings(data: PairEmbeddings, codes: list[int], ends: np.ndarray | None = N
     yield from _energy(shifts)
     yield from _rank(usual, codes)
     yield from _affine(usual)
-    yield from _enough(usual)
+    yield from _enough(usual, training_pairs(data, 0).component)
     if data.truths:
         truth = next(iter(data.truths.values()))[0, rows]
         names = data.facts["concepts"] if len(data.facts["concepts"]) == truth.shape[1] else [str(one) for one in range(truth.shape[1])]  # fmt: skip
@@ -171,15 +175,14 @@ def _affine(shifts: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _enough(shifts: np.ndarray) -> Iterator[Finding]:
+def _enough(shifts: np.ndarray, component: np.ndarray) -> Iterator[Finding]:
     """How well what pairs share is known, by halves: reliability r of a half's mean, 2r / (1 + r) of all (Spearman-Brown)."""
     n = len(shifts)
     if n < 4:
         return
     rng = np.random.default_rng(0)
-    mean = shifts.mean(0)
     # what all share if they share anything, else the leading direction, which has no sign
-    shares = np.square(mean).sum() > 4 * shifts.var(0).sum() / n
+    shares = significance(shifts, component, FLIPS) <= SIGNIFICANT
     agreed = []
     for _ in range(HALVES):
         order = rng.permutation(n)
@@ -225,7 +228,7 @@ def _amplitudes(truth: np.ndarray, names: list[str]) -> Iterator[Finding]:
         if len(which) > 1 and rank < len(which) and len(rows) >= len(which):
             lacking[which] = rank, len(rows)
     if lacking:
-        which, (rank, rows) = max(lacking.items(), key=lambda item: item[1][1])
+        which, (rank, rows) = min(lacking.items(), key=lambda item: (len(item[0]), -item[1][1]))
         yield Finding(
             check="amplitudes",
             sentence=f"In the {rows} training pairs in which {' and '.join(names[place] for place in which)} change together, their "

@@ -18,12 +18,19 @@ from shiftscope.pair_embeddings import PairEmbeddings
 from shiftscope.variants.base import Variant, codes_of
 
 logger = logging.getLogger(__name__)
+FEWEST = 10
+"""held-out pairs below which nothing is scored against the truth"""
 
 
 def evaluate(data: PairEmbeddings, trained: list[Trained]) -> list[Row]:
     """Rows of every model, of every pair of seeds, and of the controls that belong to no model."""
     facts = data.facts
     base = common(data, facts["dataset"], "test")
+    held_out = len(data.rows("test"))
+    if held_out < FEWEST:
+        logger.warning(
+            "only %d pairs are held out: scores on fewer than %d say little, so none is given", held_out, FEWEST
+        )
     for name, truth in data.truths.items():
         if not correlation.varying(truth[0, data.rows("test")]).any():
             logger.warning("truth %s: none of its concepts varies over the held-out pairs, so it has no MCC", name)
@@ -64,6 +71,8 @@ def model_rows(data: PairEmbeddings, one: Trained) -> Iterator[Row]:
 
 def truths(data: PairEmbeddings, data_seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Every truth that held-out pairs can tell of: its metric, its shifts `[n, m]` of training and held-out pairs."""
+    if len(data.rows("test")) < FEWEST:
+        return
     for number, (name, truth) in enumerate(data.truths.items()):
         training, test = truth[data_seed, data.rows("train")], truth[data_seed, data.rows("test")]
         if correlation.varying(test).any():

@@ -17,7 +17,7 @@ import numpy as np
 from shiftscope.activations.model import load
 from shiftscope.activations.pairs import read_texts
 from shiftscope.evaluation.base import random_directions
-from shiftscope.evaluation.vector_card_file import DOSES, Card, Rival, StrongPair, VectorCard
+from shiftscope.evaluation.vector_card_file import DOSES, Rival, StrongPair, VectorCard, VectorsCard
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
 from shiftscope.metrics.causal import divergence
@@ -50,7 +50,7 @@ class CardSlice(Strict):
     device_map: str | dict[str, int | str] | None = None
 
 
-class Inputs(NamedTuple):
+class CardInputs(NamedTuple):
     """The files that a card is made of."""
 
     embeddings: Path
@@ -64,7 +64,7 @@ class Inputs(NamedTuple):
     neutral: Path
 
 
-def card_of(asked: CardSlice, inputs: Inputs, state: Path) -> Card:
+def card_of(asked: CardSlice, inputs: CardInputs, state: Path) -> VectorsCard:
     """The card of one file of vectors.
 
     Raises:
@@ -81,7 +81,7 @@ def card_of(asked: CardSlice, inputs: Inputs, state: Path) -> Card:
     perplexities = perplexity_of(model, tokenizer, vectors, about["layer"], inputs.neutral, asked.batch_tokens, state)
     cards = [_vector_card(name, vectors, others, about, effects, perplexities) for name in about["names"]]
     concepts = data.facts["concepts"]
-    card = Card(
+    card = VectorsCard(
         about=about, width=data.embedding_0.shape[2], manifest=facts, held_out=len(data.rows("test")),
         largest_group=int(np.unique(data.group, return_counts=True)[1].max()), perplexity=perplexities[""][0],
         vectors=cards, unfollowed=[one for one in concepts if one not in about["names"]], caveats=[],
@@ -279,11 +279,12 @@ def perplexity_of(
     return {"": [float(found[0])]} | dict(zip(vectors, ratios, strict=True))
 
 
-def caveats(card: Card) -> list[str]:
+def caveats(card: VectorsCard) -> list[str]:
     """What a user should know before trusting the vectors, a sentence each."""
     found = []
     if card["held_out"] < FEWEST_PAIRS:
         found.append(f"Only {card['held_out']} pairs are held out: shares and effects on them say little.")
+    found += _copies(card["vectors"])
     for one in card["vectors"]:
         found += [f"{one['name']} {said}" for said in _doubts(one)]
     found += [f"No vector follows the label {name} on held-out pairs." for name in card["unfollowed"]]
@@ -295,11 +296,18 @@ def caveats(card: Card) -> list[str]:
     return found
 
 
+def _copies(vectors: Sequence[VectorCard]) -> Iterator[str]:
+    """Vectors that are nearly the same, each pair once."""
+    order = [one["name"] for one in vectors]
+    for place, one in enumerate(vectors):
+        later = {name: cosine for name, cosine in one["near"] if abs(cosine) >= NEAR_COPY and order.index(name) > place}
+        if later:
+            copies = ", ".join(f"{name} ({later[name]:.2f})" for name in order if name in later)
+            yield f"{one['name']} is nearly the same as {copies}: they tell of one change, not of several."
+
+
 def _doubts(one: VectorCard) -> Iterator[str]:
     """What speaks against one vector, without its name."""
-    copies = [f"{other} ({cosine:.2f})" for other, cosine in one["near"] if abs(cosine) >= NEAR_COPY]
-    if copies:
-        yield f"is nearly a copy of {', '.join(copies)}: they tell of one change, not of two."
     if one["stability"] is not None and one["stability"] < NEAR_COPY:
         yield f"is not the same from every seed (cosine {one['stability']:.2f}): these pairs do not identify its direction."
     if one["pairs"] < FEWEST_PAIRS:

@@ -76,7 +76,7 @@ class VectorCard(TypedDict):
     rivals: list[Rival]
 
 
-class Card(TypedDict):
+class VectorsCard(TypedDict):
     """What is known of the vectors of one dataset on one language model."""
 
     about: VectorFacts
@@ -91,7 +91,7 @@ class Card(TypedDict):
     caveats: list[str]
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> VectorsCard:
     """What `scripts/describe_vectors.py` wrote."""
     return read_json(path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from shiftscope.evaluation.vector_card_file import Card, Diagnosis, VectorCard
+from shiftscope.evaluation.vector_card_file import Diagnosis, VectorCard, VectorsCard
 
 USE = """\
 ```python
@@ -22,7 +22,7 @@ CELL = 90
 """characters of a text in a table"""
 
 
-def markdown(card: Card, diagnosis: Diagnosis, vectors: Path) -> str:
+def markdown(card: VectorsCard, diagnosis: Diagnosis, vectors: Path) -> str:
     """The whole card; `vectors` is the file that it is about."""
     about = card["about"]
     parts = [
@@ -53,7 +53,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def rests_on(card: Card) -> str:
+def rests_on(card: VectorsCard) -> str:
     """How many rows were used, and how they were split."""
     facts, counts = card["manifest"], card["manifest"]["counts"]
     columns = facts.get("text_columns")
@@ -72,7 +72,7 @@ def listed(lines: Any) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def summary(card: Card) -> str:
+def summary(card: VectorsCard) -> str:
     """One row a vector, and what stands beside them."""
     head = "| vector | pairs | go its way, held out | same from other seeds | cosine to mean difference | KL removed at 1 | mean difference | first PC | random (largest) | perplexity at 1 |"
     rows = [head, "|---|" + "---:|" * 9]
@@ -89,7 +89,7 @@ def summary(card: Card) -> str:
             share(one["removed"]["1.0"]),
             *map(share, others),
             share(random),
-            f"× {one['perplexity']['1.0']:.2f}",
+            f"× {one['perplexity']['1.0']:.3g}",
         ]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     note = (
@@ -106,7 +106,7 @@ def one_vector(one: VectorCard) -> str:
         f"| {cell(pair['text_0'])} | {cell(pair['text_1'])} | {pair['times']:.1f} |" for pair in one["strongest"]
     )
     doses = "\n".join(
-        f"| {dose} | {share(one['removed'][dose])} | × {one['perplexity'][dose]:.2f} |" for dose in one["removed"]
+        f"| {dose} | {share(one['removed'][dose])} | × {one['perplexity'][dose]:.3g} |" for dose in one["removed"]
     )
     near = ", ".join(f"{name} {cosine:.2f}" for name, cosine in one["near"][:4]) or "there is no other"
     return "\n\n".join(

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from shiftscope.evaluation.vector_card_file import DOSES, Card, Diagnosis, VectorCard, read_card, read_diagnosis
+from shiftscope.evaluation.vector_card_file import DOSES, Diagnosis, VectorCard, VectorsCard, read_card, read_diagnosis
 from shiftscope.report.templating import FOLDER, environment, static
-from shiftscope.workflow.paths import VECTORS
 
 VECTOR_TEMPLATES = [FOLDER / name for name in ("vectors.html", "head.html", "page.css", "latents.css")]
 """files the page is made of besides Python: a rule that writes it declares them as its code"""
@@ -34,7 +33,7 @@ class ShownVectors(NamedTuple):
     """The vectors of one dataset on one language model."""
 
     anchor: str
-    card: Card
+    card: VectorsCard
     diagnosis: Diagnosis
     file: str
     path: str
@@ -43,20 +42,26 @@ class ShownVectors(NamedTuple):
 
 
 def render_vectors(
-    cards: Sequence[Path], diagnoses: Sequence[Path], figure: Sequence[Path], page: Path, report: Path
+    cards: Sequence[Path],
+    diagnoses: Sequence[Path],
+    vectors: Sequence[Path],
+    figure: Sequence[Path],
+    page: Path,
+    report: Path,
 ) -> str:
     """The page as HTML text.
 
     Args:
         cards: what `scripts/describe_vectors.py` writes.
         diagnoses: what was said of the same datasets before training.
+        vectors: the files that the cards are about.
         figure: the SVG of gain and agreement over numbers of codes, if there is one.
         page: where the page will stand; links are relative to it.
         report: where the report stands.
     """
     shown = [
-        _shown(read_card(card), read_diagnosis(diagnosis), page)
-        for card, diagnosis in zip(cards, diagnoses, strict=True)
+        _shown(read_card(card), read_diagnosis(diagnosis), file, page)
+        for card, diagnosis, file in zip(cards, diagnoses, vectors, strict=True)
     ]
     filled = environment()
     filled.filters |= {"share": _share, "plain": _plain, "token": _token}
@@ -71,13 +76,10 @@ def render_vectors(
     )
 
 
-def _shown(card: Card, diagnosis: Diagnosis, page: Path) -> ShownVectors:
-    about = card["about"]
-    path = VECTORS.format(lm=about["lm"], dataset=about["dataset"], variant="recommended")
-    anchor = f"{about['lm']}-{about['dataset']}".replace("@", "-")
-    return ShownVectors(
-        anchor, card, diagnosis, os.path.relpath(path, page.parent), str(Path(path).parent), [_curves(one) for one in card["vectors"]]
-    )  # fmt: skip
+def _shown(card: VectorsCard, diagnosis: Diagnosis, file: Path, page: Path) -> ShownVectors:
+    anchor = f"{card['about']['lm']}-{card['about']['dataset']}".replace("@", "-")
+    link = os.path.relpath(file, page.parent)
+    return ShownVectors(anchor, card, diagnosis, link, str(file.parent), [_curves(one) for one in card["vectors"]])
 
 
 def _curves(one: VectorCard) -> list[Curve]:

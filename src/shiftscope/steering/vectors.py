@@ -23,6 +23,10 @@ HARDLY = 0.02
 """a code whose typical length is a smaller share of the median shift is dead"""
 NAMED = 0.5
 """a code takes a concept's name if its correlation with it on held-out pairs is at least this"""
+FEWEST_NAMED = 10
+"""held-out pairs below which no code takes a name"""
+PERMUTATIONS, CHANCE = 199, 0.05
+"""of labels among held-out pairs, and the largest p-value at which a code takes a name: some code always follows a little"""
 
 
 class ExportSlice(Strict):
@@ -214,14 +218,24 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
 
 
 def concept_names(data: PairEmbeddings, codes: np.ndarray) -> dict[int, tuple[str, float]]:
-    """Which code `[n, k]` follows which concept of the primary truth: code → (name, signed correlation)."""
+    """Which code `[n, k]` follows which concept of the primary truth: code → (name, signed correlation).
+
+    On enough held-out pairs, clearly, and more than the best code follows permuted labels of the concept.
+    """
     primary = data.facts["primary_truth"]
-    if primary is None:
+    if primary is None or len(codes) < FEWEST_NAMED:
         return {}
-    correlation = signed_correlation(codes, data.truths[primary][0, data.rows("test")])
+    truth = data.truths[primary][0, data.rows("test")]
+    correlation = signed_correlation(codes, truth)
     names = data.facts["truths"][primary]
+    matched = list(zip(*linear_sum_assignment(np.abs(correlation), maximize=True), strict=True))
+    clear = [(code, concept) for code, concept in matched if abs(correlation[code, concept]) >= NAMED]
+    if not clear:
+        return {}
+    draws = np.random.default_rng(0)
+    chance = np.stack([np.abs(signed_correlation(codes, draws.permutation(truth))).max(0) for _ in range(PERMUTATIONS)])
     return {
         int(code): (names[concept], float(correlation[code, concept]))
-        for code, concept in zip(*linear_sum_assignment(np.abs(correlation), maximize=True), strict=True)
-        if abs(correlation[code, concept]) >= NAMED
+        for code, concept in clear
+        if (1 + (chance[:, concept] >= abs(correlation[code, concept])).sum()) / (1 + PERMUTATIONS) <= CHANCE
     }

@@ -32,12 +32,13 @@ EMPTY = "No dataset was trained with two numbers of codes at which a held-out ga
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
     """The tidy table of variants whose gain is known at two numbers of codes or more."""
-    table = assemble(metrics[metrics["variant"] != RECOMMENDED], METRICS, {})
+    import pandas as pd
+
+    table = assemble(metrics, METRICS, {})
     keys = ["lm", "layer", "dataset", "variant"]
-    gains = table[table["metric"] == HELD_OUT_GAIN.name]
-    several = gains.groupby(keys)["codes"].nunique()
-    shown = {key for key, count in several.items() if count > 1}
-    return table[[tuple(row) in shown for row in table[keys].itertuples(index=False)]].reset_index(drop=True)
+    sizes = table[table["metric"] == HELD_OUT_GAIN.name].groupby(keys)["codes"].nunique()
+    several = pd.MultiIndex.from_frame(table[keys]).isin(sizes[sizes > 1].index)
+    return table[several & (table["variant"] != RECOMMENDED)].reset_index(drop=True)
 
 
 def verdict(table: pd.DataFrame) -> list[Verdict]:
