@@ -71,7 +71,7 @@ def read_csv(text: str, separator: str | None = None) -> Csv:
     csv.field_size_limit(sys.maxsize)  # an over-long text is a row to list, not a file to refuse
     lines = list(io.StringIO(text.rstrip("\r\n"), newline=""))
     skipped, said = _sep_line(lines)
-    separator = separator or said or _separator(lines)
+    separator = separator or said or _separator(lines[skipped:])
     records = _records(lines[skipped:], separator, skipped)
     header = next(records)
     if header.problem:
@@ -84,9 +84,10 @@ def read_csv(text: str, separator: str | None = None) -> Csv:
 
 
 def _sep_line(lines: list[str]) -> tuple[int, str | None]:
-    """How many lines go before the header, and what the first says of separators."""
-    found = SEP_LINE.fullmatch(lines[0].rstrip("\r\n")) if lines else None
-    return (1, found[1]) if found and len(lines) > 1 else (0, None)
+    """How many lines go before the header, blank ones among them, and what the last of them says of separators."""
+    blank = next((place for place, line in enumerate(lines) if line.strip("\r\n")), 0)
+    found = SEP_LINE.fullmatch(lines[blank].rstrip("\r\n"))
+    return (blank + 1, found[1]) if found and len(lines) > blank + 1 else (blank, None)
 
 
 def _separator(lines: list[str]) -> str:

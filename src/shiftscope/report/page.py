@@ -37,10 +37,11 @@ MARKS = {
 }
 """The mark of each status in the style sheet."""
 FORMATS = {"csv": "CSV", "md": "Markdown", "parquet": "Parquet"}
-THREE_LINES = """\
-vectors = safetensors.torch.load_file("{path}")
-steer = lambda module, inputs, output: output + vectors["{name}"].to(output)
-model.get_decoder().{site}.register_forward_hook(steer)"""
+USE = """\
+import shiftscope
+
+with shiftscope.steer(model, "{path}", "{name}", scale=1.0):
+    model.generate(…)"""
 NAMES_SHOWN = 4
 
 
@@ -220,7 +221,7 @@ def _vectors(paths: Sequence[Path], report: Path) -> tuple[list[dict[str, Any]],
         here = found.setdefault((lm, dataset), {"lm": lm, "dataset": dataset, "files": [], **_described(metadata)})
         here["files"].append((variant, os.path.relpath(path, report.parent)))
         if not snippet and metadata["names"]:
-            snippet = THREE_LINES.format(path=path, name=metadata["names"][0], site=_site(metadata["layer"]))
+            snippet = USE.format(path=path.parent, name=metadata["names"][0])
     return list(found.values()), snippet
 
 
@@ -251,8 +252,3 @@ def _described(metadata: dict[str, Any]) -> dict[str, str]:
         "names": f"{count(len(names), 'vector')}: {', '.join(names[:NAMES_SHOWN])}{more}",
         "why": f"Recommended is {metadata['variant']}: it {why}" if why else "",
     }
-
-
-def _site(layer: str) -> str:
-    """The module of a Llama-like decoder after which a layer is read."""
-    return "norm" if layer == "final_norm" else f"layers[{layer.partition('.')[2]}]"
