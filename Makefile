@@ -13,21 +13,21 @@ help: ## list these targets
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
 	$(BIN)/snakemake $(TARGET) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
-# what names the user gives reaches no shell but as the environment
-vectors: export PAIRS := $(value PAIRS)
-vectors: export LM := $(value LM)
-vectors: export CODES := $(value CODES)
-vectors: export TEXT_0 := $(value TEXT_0)
-vectors: export TEXT_1 := $(value TEXT_1)
-vectors: export GROUP := $(value GROUP)
-vectors: export CONCEPTS := $(value CONCEPTS)
-vectors: export TEMPLATE := $(value TEMPLATE)
-vectors: export ENCODING := $(value ENCODING)
+# what the user names reaches the shell as it stands, in the environment: as text of a recipe it could be run
+vectors: export OWN_PAIRS := $(value PAIRS)
+vectors: export OWN_LM := $(value LM)
+vectors: export OWN_CODES := $(value CODES)
+vectors: export OWN_TEXT_0 := $(value TEXT_0)
+vectors: export OWN_TEXT_1 := $(value TEXT_1)
+vectors: export OWN_GROUP := $(value GROUP)
+vectors: export OWN_CONCEPTS := $(value CONCEPTS)
+vectors: export OWN_TEMPLATE := $(value TEMPLATE)
+vectors: export OWN_ENCODING := $(value ENCODING)
 vectors: install ## own pairs in, steering vectors out: make vectors PAIRS=my_pairs.csv [LM=… TEXT_0=… TEXT_1=… CODES=…]
-	@test -n "$$PAIRS" || { echo "name your file: make vectors PAIRS=my_pairs.csv" >&2; exit 1; }
-	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$PAIRS" --lm "$${LM:-smollm2_135m}" --codes "$$CODES" \
-		--text-0 "$$TEXT_0" --text-1 "$$TEXT_1" --group "$$GROUP" --concepts "$$CONCEPTS" --template "$$TEMPLATE" \
-		--encoding "$$ENCODING") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
+	@test -n "$$OWN_PAIRS" || { echo "name your file: make vectors PAIRS=my_pairs.csv" >&2; exit 1; }
+	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$OWN_PAIRS" --lm="$${OWN_LM:-smollm2_135m}" --codes="$$OWN_CODES" \
+		--text-0="$$OWN_TEXT_0" --text-1="$$OWN_TEXT_1" --group="$$OWN_GROUP" --concepts="$$OWN_CONCEPTS" --template="$$OWN_TEMPLATE" \
+		--encoding="$$OWN_ENCODING") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
 
 # three processes, for two cores: some tests wait; the longest are handed out first, one by one
 test: $(VENV)/dev ## run the tests

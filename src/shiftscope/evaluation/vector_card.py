@@ -78,11 +78,14 @@ def card_of(asked: CardSlice, inputs: CardInputs, state: Path) -> VectorsCard:
     found = read_vectors(inputs.vectors)
     vectors = {name: found[name] for name in about["names"]}
     others = read_vectors(inputs.others)
-    perplexities = perplexity_of(model, tokenizer, vectors, about["layer"], inputs.neutral, asked.batch_tokens, state)
+    width = data.embedding_0.shape[2]
+    perplexities = perplexity_of(
+        model, tokenizer, vectors, about["layer"], inputs.neutral, width, asked.batch_tokens, state
+    )
     cards = [_vector_card(name, vectors, others, about, effects, perplexities) for name in about["names"]]
     concepts = data.facts["concepts"]
     card = VectorsCard(
-        about=about, width=data.embedding_0.shape[2], manifest=facts, held_out=len(data.rows("test")),
+        about=about, width=width, manifest=facts, held_out=len(data.rows("test")),
         largest_group=int(np.unique(data.group, return_counts=True)[1].max()), perplexity=perplexities[""][0],
         vectors=cards, unfollowed=[one for one in concepts if one not in about["names"]], caveats=[],
     )  # fmt: skip
@@ -260,6 +263,7 @@ def perplexity_of(
     vectors: Mapping[str, np.ndarray],
     layer: str,
     neutral: Path,
+    width: int,
     batch_tokens: int,
     state: Path,
 ) -> dict[str, list[float]]:
@@ -268,7 +272,7 @@ def perplexity_of(
 
     lines = neutral.read_text(encoding="utf-8").splitlines()
     texts = [Text(line, 0, f"{neutral} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    steerings = [np.zeros(len(next(iter(vectors.values()))))] if vectors else []
+    steerings = [np.zeros(width)]
     steerings += [dose * vector for vector in vectors.values() for dose in DOSES]
     likely, tokens = log_probabilities(
         model, tokenizer, texts, layer, np.stack(steerings).astype(np.float32),

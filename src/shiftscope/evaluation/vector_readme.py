@@ -39,7 +39,7 @@ def markdown(card: VectorsCard, diagnosis: Diagnosis, vectors: Path) -> str:
         "## Read before use",
         listed(card["caveats"]) if card["caveats"] else "Nothing was found that speaks against them.",
         "## The vectors",
-        summary(card),
+        summary(card) if card["vectors"] else "No vector was exported: no code is used by enough of the shifts.",
         *(one_vector(one) for one in card["vectors"]),
     ]
     if card["vectors"]:
