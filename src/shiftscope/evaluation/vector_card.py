@@ -16,6 +16,7 @@ import numpy as np
 
 from shiftscope.activations.model import load
 from shiftscope.activations.pairs import read_texts
+from shiftscope.activations.tokens import context_length
 from shiftscope.evaluation.base import random_directions
 from shiftscope.evaluation.vector_card_file import DOSES, Rival, StrongPair, VectorCard, VectorsCard
 from shiftscope.files import read_json, read_parquet
@@ -271,7 +272,11 @@ def perplexity_of(
     from shiftscope.metrics.truthfulness import perplexity
 
     lines = neutral.read_text(encoding="utf-8").splitlines()
-    texts = [Text(line, 0, f"{neutral} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    texts = [
+        Text(_cut(line, tokenizer, context_length(model)), 0, f"{neutral} line {number}")
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
     steerings = [np.zeros(width)]
     steerings += [dose * vector for vector in vectors.values() for dose in DOSES]
     likely, tokens = log_probabilities(
@@ -281,6 +286,12 @@ def perplexity_of(
     found = perplexity(likely, tokens)
     ratios = (found[1:] / found[0]).reshape(len(vectors), len(DOSES)).tolist()
     return {"": [float(found[0])]} | dict(zip(vectors, ratios, strict=True))
+
+
+def _cut(text: str, tokenizer: PreTrainedTokenizerBase, context: int | None) -> str:
+    """As much of a text from its beginning as the model reads."""
+    ends = [end for _, end in tokenizer(text, return_offsets_mapping=True)["offset_mapping"]]
+    return text if context is None or len(ends) <= context else text[: ends[context - 1]]
 
 
 def caveats(card: VectorsCard) -> list[str]:
