@@ -13,7 +13,14 @@ from helpers.tiny_lms import WORDS, make_model, make_tokenizer
 from shiftscope.activations.last_token import embed_layers
 from shiftscope.activations.model import load
 from shiftscope.evaluation.vector_card import (
-    DOSES, CardInputs, CardSlice, Effects, _removed, _rivals, card_of, caveats,
+    DOSES,
+    CardInputs,
+    CardSlice,
+    Effects,
+    _removed,
+    _rivals,
+    card_of,
+    caveats,
 )  # fmt: skip
 from shiftscope.evaluation.vector_readme import markdown
 from shiftscope.files import write_json, write_tensors

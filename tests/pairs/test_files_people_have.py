@@ -244,14 +244,39 @@ We go .,We went .
 """
 
 
-@pytest.mark.parametrize("closed", ['5"', '"often', "5"], ids=["silent", "in the middle", "never"])
-def test_a_forgotten_quote_swallows_no_row_unseen(tmp_path, closed):
-    (tmp_path / "pairs.csv").write_text(SWALLOWED.format(closed))
+@pytest.mark.parametrize(
+    ("closed", "lost", "said"),
+    [
+        ('5"', 3, "lines 3 to 5 are one quoted text, and each looks like a row of its own: if a quote was forgotten"),
+        (
+            '"often',
+            3,
+            "a quote opens in line 3 and is closed wrongly (lines 3 to 5): close it in its line, or double it",
+        ),
+        ("5", 1, "a quote opens and never closes: close or double it"),
+    ],
+    ids=["silent", "in the middle", "never"],
+)
+def test_a_forgotten_quote_swallows_no_row_unseen(tmp_path, closed, lost, said):
+    (tmp_path / "pairs.csv").write_text(SWALLOWED.format(closed) + "We stay .,We stayed .\n")
     built = Own(path=tmp_path / "pairs.csv").build()
     texts = {text for split in ("train", "test") for one in built.splits[split] for text in (one.text_0, one.text_1)}
-    assert {"It runs .", "It ran .", "They sang .", "We went ."} <= texts and "Al sang ." not in texts
+    assert {"He plays .", "They sang .", "We went .", "We stayed ."} <= texts and "Al sang ." not in texts
+    assert ("It ran ." in texts) == (lost == 1)
     [one] = built.rejected
-    assert one.row == 2 and one.reason.startswith("a quote opens in line 3 and the rows up to line ")
+    assert one.row == 2 and one.reason.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ['"Hi, Bob\nSee you",Hello', '"Dear Ann,\nhe said "no", ok\nbye",Hi'],
+    ids=["two lines", "inner quote"],
+)
+def test_no_line_of_a_text_is_taken_for_a_pair(tmp_path, record):
+    """Whether a quote was forgotten or a text has such lines nobody can tell: no pair is made of either."""
+    (tmp_path / "pairs.csv").write_text(csv_text().replace("\r\n", "\n") + record + "\n")
+    assert pairs_of(tmp_path / "pairs.csv") == EXPECTED
+    assert Own(path=tmp_path / "pairs.csv").build().rejected
 
 
 def test_a_text_over_several_lines_is_one_text(tmp_path):
@@ -271,7 +296,7 @@ def test_a_file_full_of_open_quotes_is_read_in_linear_time(tmp_path):
     ]
     (tmp_path / "pairs.csv").write_text("\n".join(lines))
     built = Own(path=tmp_path / "pairs.csv").build()
-    assert len(built.rejected) == 4000 and _csv.LONGEST * 4000 < 1e6
+    assert len(built.rejected) == 2000 and _csv.LONGEST * 4000 < 1e7
 
 
 # labels, prompts, degenerate files

@@ -23,7 +23,10 @@ QUICK = {
 
 
 def write_config(folder, codes, **given):
-    sections = config_of(["mine.csv"], "lm", {"lm": {"source": "folder", "path": "lm"}}, given, codes) | {"variants": QUICK, "seeds": ["0-2"]}
+    sections = config_of(["mine.csv"], "lm", {"lm": {"source": "folder", "path": "lm"}}, given, codes) | {
+        "variants": QUICK,
+        "seeds": ["0-2"],
+    }
     path = folder / CONFIG
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(sections))

@@ -101,9 +101,22 @@ def read_texts(table: pa.Table, facts: Mapping[str, Any], tokenizer: PreTrainedT
             "the texts are chat messages, and this language model has no chat template: use a model that was trained to chat, or "
             "give the texts as plain text"
         )
-    joined = [tokenizer.apply_chat_template(json.loads(text), tokenize=False) for text in texts]
+    joined = [_joined(tokenizer, json.loads(text), row % len(table)) for row, text in enumerate(texts)]
     begin = tokenizer.bos_token if tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id] else ""
     return [text.removeprefix(begin or "") for text in joined]
+
+
+def _joined(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], row: int) -> str:
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False)
+    except (TemplateError, ValueError, KeyError, TypeError) as error:
+        roles = ", ".join(message["role"] for message in messages)
+        raise ShiftScopeError(
+            f"row {row} of the pairs: the model's chat template refuses its messages, of {roles} ({error}): give roles as the model "
+            "was trained on them, mostly user and assistant in turn"
+        ) from error
 
 
 def say_rounding(lm: Path, asked: EmbedSlice, rows: Mapping[str, np.ndarray], texts: Sequence[str]) -> None:

@@ -106,7 +106,7 @@ def findings(data: PairEmbeddings, codes: list[int], ends: np.ndarray | None = N
 def _repeats(data: PairEmbeddings, rows: np.ndarray) -> Iterator[Finding]:
     if data.text is None:
         return
-    texts = np.sort(data.text[:, rows], axis=0)
+    texts = data.text[:, rows]
     repeated = len(rows) - np.unique(texts, axis=1).shape[1]
     if repeated > MOST_REPEATED * len(rows):
         yield Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from string import Formatter
@@ -25,8 +26,10 @@ SAMPLE = 200
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
-def guessed(table: Table, taken: Sequence[str]) -> tuple[str, str]:
+def guessed(table: Table, taken: Sequence[str], given: tuple[str | None, str | None] = (None, None)) -> tuple[str, str]:
     """The columns of the texts: by their names, else the only two that hold text; `taken` are columns with another role.
+
+    If one of both is `given`, the other is the one that usually goes with it, or the only one that is left.
 
     Raises:
         ShiftScopeError: it cannot be told; names the columns that could be.
@@ -34,11 +37,13 @@ def guessed(table: Table, taken: Sequence[str]) -> tuple[str, str]:
     free = [name for name in table.columns if name not in taken]
     plain = {re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_"): name for name in reversed(free)}
     for before, after in KNOWN:
-        if before in plain and after in plain:
-            return plain[before], plain[after]
-    texts = [name for name in free if holds_text(table, name)]
-    if len(texts) == 2:
-        return texts[0], texts[1]
+        found = plain.get(before), plain.get(after)
+        if all(found) and all(one in (None, other) for one, other in zip(given, found, strict=True)):
+            return found
+    texts = [name for name in free if holds_text(table, name) and name not in given]
+    if len(texts) == 2 - sum(map(bool, given)):
+        rest = iter(texts)
+        return tuple(name or next(rest) for name in given)
     columns = ", ".join(map(repr, table.columns)) or "none"
     could = f"of these {', '.join(map(repr, texts)) or 'none'} hold{'s' * (len(texts) < 2)} text"
     raise ShiftScopeError(
@@ -66,6 +71,18 @@ def missing_column(table: Table, name: str, taken: Sequence[str], what: str) -> 
     near = [lower[one] for one in nearest(name.lower(), lower, most=3, likeness=0.5)]
     hint = f"; the nearest is {' or '.join(map(repr, near))}" if near else ""
     return f"has no column {name!r}{hint}. Its columns are {', '.join(map(repr, table.columns)) or 'none'}: {what}"
+
+
+def text_of(row: FileRow, name: str) -> Any:
+    """A row's cell where a text belongs: messages that stand in it as JSON, as CSV can only have them, are read."""
+    cell = cell_of(row, name)
+    if isinstance(cell, str) and cell.lstrip().startswith("[{") and '"role"' in cell:
+        try:
+            read = json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+        return read if chat_of(read) else cell
+    return cell
 
 
 def cell_of(row: FileRow, name: str) -> Any:

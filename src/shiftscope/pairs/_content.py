@@ -134,20 +134,18 @@ def _refuse(path: Path, head: bytes, text: bool) -> None:
 
 
 def _decoded(path: Path, content: bytes, encoding: str | None) -> str:
-    if not content.strip():
-        raise ShiftScopeError(f"{path} is empty: it needs a header and one row per pair")
-    marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
-    known = encoding or marked
-    if known is None:
-        return content.decode("utf-8", "surrogateescape")
+    known = encoding or next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(known, "surrogateescape" if known.startswith("utf-8") else "strict").removeprefix(
+        text = content.decode(known, "surrogateescape" if known.startswith("utf-8") else "strict").removeprefix(
             "\ufeff"
         )
     except UnicodeDecodeError as error:
         raise ShiftScopeError(
             f"{path} is not {known} (byte {error.start + 1}: {error.reason}): correct `encoding`, or save the file as UTF-8"
         ) from error
+    if not text.strip():
+        raise ShiftScopeError(f"{path} is empty: it needs a header and one row per pair")
+    return text
 
 
 def likely_encoding(path: Path) -> str:

@@ -20,7 +20,7 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 """between cells, and what they are called; where two would do, the first"""
 SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """Excel's first line, which says what separates cells"""
-LONGEST = 200
+LONGEST = 2000
 """lines of a record: a quote that is open for longer was forgotten"""
 MOST_COLUMNS = 10_000
 
@@ -97,8 +97,8 @@ def _separator(lines: list[str]) -> str:
 
 
 def _records(lines: list[str], separator: str, skipped: int) -> Iterator[Record]:
-    """Every record; where a quote swallows what look like records, its first line is one that is wrong, and the next goes on."""
-    source, columns = _Lines(lines), 0
+    """Every record. Of one that a quote spreads over several lines, wrongly or so that it may be, no line is taken for a row."""
+    source, columns, broken = _Lines(lines), 0, False
     while source.at < len(lines):
         first = source.at
         source.end = first + LONGEST
@@ -107,20 +107,28 @@ def _records(lines: list[str], separator: str, skipped: int) -> Iterator[Record]
             cells = next(csv.reader(source, strict=True, delimiter=separator))
         except (csv.Error, StopIteration) as error:
             problem = _said(str(error))
-        swallowed = source.at - first > 1 and (problem or _are_rows(lines[first : source.at], separator, columns))
-        if swallowed:
+        where = f"lines {skipped + first + 1} to {skipped + source.at}"
+        if problem.startswith(OPEN):
+            source.at = first + 1  # nothing closes it, so what follows is not its own
+        elif problem and source.at - first > 1:
+            problem = f"a quote opens in line {skipped + first + 1} and is closed wrongly ({where}): close it in its line, or double it"
+        elif not problem and source.at - first > 1 and _are_rows(lines[first : source.at], separator, columns):
             problem = (
-                f"a quote opens in line {skipped + first + 1} and the rows up to line {skipped + source.at} would be swallowed: "
-                "close it in its line, or double it"
+                f"{where} are one quoted text, and each looks like a row of its own: if a quote was forgotten close it in its line, else "
+                "write the file as JSONL"
             )
-            source.at = first + 1
-        columns = columns or len(cells)
+        elif not problem and broken and lines[first].count('"') % 2:
+            problem = "a quote closes what no quote opened: see the row before"
+        columns, broken = columns or len(cells), bool(problem)
         yield Record([] if problem else cells, problem, skipped + first + 1, skipped + source.at)
+
+
+OPEN = "a quote opens and never closes"
 
 
 def _said(error: str) -> str:
     if "unexpected end of data" in error:
-        return "a quote opens and never closes: close or double it"
+        return f"{OPEN}: close or double it"
     return f"the row is not CSV ({error}): double the quotes inside a quoted text"
 
 

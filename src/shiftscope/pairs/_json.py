@@ -26,7 +26,7 @@ def _array(text: str) -> list[Any] | None:
         ShiftScopeError: an array is cut off or broken.
     """
     begun, first = text.lstrip()[:1], text.lstrip().partition("\n")[0]
-    if begun not in ("[", "{") or (begun == "{" and first.strip() == text.strip()):
+    if begun not in ("[", "{"):
         return None
     try:
         whole = json.loads(text)
@@ -37,10 +37,14 @@ def _array(text: str) -> list[Any] | None:
     if isinstance(whole, list):
         return whole
     arrays = [value for value in whole.values() if isinstance(value, list)]
-    if len(arrays) == len(whole) > 1 and len({len(array) for array in arrays}) == 1:
+    if len(arrays) == len(whole) > 1 and len({len(array) for array in arrays}) == 1 and not _is_chat(arrays[0]):
         return [dict(zip(whole, row, strict=True)) for row in zip(*arrays, strict=True)]
-    tables = [array for array in arrays if array and isinstance(array[0], dict)]
+    tables = [array for array in arrays if array and isinstance(array[0], dict) and not _is_chat(array)]
     return tables[0] if len(tables) == 1 else [whole]
+
+
+def _is_chat(array: list[Any]) -> bool:
+    return bool(array) and isinstance(array[0], dict) and "role" in array[0]
 
 
 def _is_json(line: str) -> bool:

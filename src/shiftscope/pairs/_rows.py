@@ -34,7 +34,7 @@ def why_not(row: FileRow, names: tuple[str, str], params: Wanted) -> Reason | No
     if row.problem:
         what, _, remedy = row.problem.partition(": ")
         return Reason(what, "", remedy)
-    texts = [_columns.cell_of(row, name) for name in names]
+    texts = [_columns.text_of(row, name) for name in names]
     problems = [_bad_text(name, text, params.max_characters) for name, text in zip(names, texts, strict=True)]
     problems += [_bad_beside(name, _columns.cell_of(row, name)) for name in params._beside]
     problems += [_bad_label(name, _columns.cell_of(row, name), params.labels) for name in params.concepts]
@@ -123,7 +123,7 @@ def chat_in(usable: list[FileRow], names: tuple[str, str], template: str) -> boo
     Raises:
         ShiftScopeError: some are and others not, or a template would go around them.
     """
-    kinds = {_columns.chat_of(_columns.cell_of(row, name)) for row in usable for name in names}
+    kinds = {_columns.chat_of(_columns.text_of(row, name)) for row in usable for name in names}
     if len(kinds) > 1:
         raise ShiftScopeError("some texts are chat messages and others plain text: give one or the other")
     if True in kinds and template != "{text}":
@@ -135,7 +135,7 @@ def chat_in(usable: list[FileRow], names: tuple[str, str], template: str) -> boo
 
 def filled_in(row: FileRow, name: str, params: Wanted, chat: bool) -> str:
     """What the language model reads, to the letter; messages as JSON until the model is known that joins them."""
-    text = _columns.cell_of(row, name)
+    text = _columns.text_of(row, name)
     if chat:
         return canonical_json([{"role": one["role"], "content": one["content"]} for one in text])
     beside = {column: str(_columns.cell_of(row, column)) for column in params._beside}

@@ -43,7 +43,9 @@ class Table:
     rows: list[FileRow]
 
 
-def read_table(paths: Sequence[Path], encoding: str | None = None, separator: str | None = None) -> Table:
+def read_table(
+    paths: Sequence[Path], encoding: str | None = None, separator: str | None = None, in_order: bool = True
+) -> Table:
     """Read CSV, JSON, JSONL or Parquet files, packed or not, one below the other; or two files of text, line by line.
 
     What a file is, its content tells: names only decide between what would do.
@@ -52,13 +54,19 @@ def read_table(paths: Sequence[Path], encoding: str | None = None, separator: st
         paths: of the files.
         encoding: of their text; None: UTF-8, or as its byte order mark says.
         separator: between the cells of CSV; None: as the header has it.
+        in_order: whether the user named the files one by one, so that of two files of text the first comes before.
 
     Raises:
         ShiftScopeError: a file is missing, of no kind that holds rows, empty, damaged as a whole, or in another encoding;
             or files have other columns than the first.
     """
     contents = [read_content(path, encoding) for path in paths]
-    if len(paths) == 2 and all(_is_plain(content) for content in contents):
+    if len(paths) == 2 and all(_is_plain(content) for content in contents) and not _same_header(contents):
+        if not in_order:
+            raise ShiftScopeError(
+                f"{paths[0]} and {paths[1]} are lines of text, and a pattern does not say which come before: name both in their order: "
+                "path: [before.txt, after.txt] (make vectors: PAIRS=before.txt AFTER=after.txt)"
+            )
         return _aligned(paths, contents)
     tables = [_read(path, content, separator) for path, content in zip(paths, contents, strict=True)]
     for path, table in zip(paths, tables, strict=True):
@@ -81,6 +89,12 @@ def read_table(paths: Sequence[Path], encoding: str | None = None, separator: st
 
 def _is_plain(content: Content) -> bool:
     return not content.parquet and content.kind not in TABLES
+
+
+def _same_header(contents: Sequence[Content]) -> bool:
+    """Whether files begin with the same line of several cells: parts of one table, whatever they are called."""
+    first = {content.text.lstrip("\r\n").split("\n", 1)[0].strip() for content in contents}
+    return len(first) == 1 and any(separator in next(iter(first)) for separator in SEPARATORS)
 
 
 def _aligned(paths: Sequence[Path], contents: Sequence[Content]) -> Table:

@@ -183,7 +183,8 @@ class Own(PairDataset):
         elif len(self.user_files) == 1 and is_dataset(self.user_files[0]):
             table = read_folder(self.user_files[0], self.split)
         else:
-            table = read_table(self.user_files, self.encoding, self.separator)
+            named = len(self.path or ()) == len(self.user_files)
+            table = read_table(self.user_files, self.encoding, self.separator, named)
         if not self.long:
             return table
         long = self.long
@@ -210,10 +211,9 @@ class Own(PairDataset):
         if self.text_0 and self.text_1:
             return self.text_0, self.text_1
         try:
-            names = _columns.guessed(table, others)
+            names = _columns.guessed(table, others, (self.text_0, self.text_1))
         except ShiftScopeError as error:
             raise ShiftScopeError(f"{self._where}: {error}") from error
-        names = self.text_0 or names[0], self.text_1 or names[1]
         if names != ("text_0", "text_1"):
             logger.warning("columns guessed: %r holds the texts before, %r those after (text_0, text_1)", *names)
         return names
@@ -302,7 +302,7 @@ def _groups(usable: list[FileRow], names: tuple[str, str], params: Own) -> list[
     beside = [tuple(str(_columns.cell_of(row, name)) for name in params._beside) for row in usable]
     return linked(
         [
-            tuple("\0".join([plain(_columns.cell_of(row, name)), *more]) for name in names)
+            tuple("\0".join([plain(_columns.text_of(row, name)), *more]) for name in names)
             for row, more in zip(usable, beside, strict=True)
         ]
     )

@@ -22,7 +22,7 @@ ARCHITECTURE = "controlvector"
 
 
 def to_gguf(vectors: str | Path, name: str, file: str | Path, model_type: str) -> None:
-    """Write one vector as a control vector: `repeng.ControlVector.import_gguf(file)` reads it.
+    """Write one vector as a control vector: `repeng.ControlVector.import_gguf(file)` reads it, and llama.cpp, but for block 0.
 
     Args:
         vectors: a file of exported vectors, or the folder that it lies in.

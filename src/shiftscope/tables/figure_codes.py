@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from shiftscope.metrics.correlation import MCC_SEEDS_DECODER
 from shiftscope.metrics.gain import HELD_OUT_GAIN, HELD_OUT_GAIN_ERROR
+from shiftscope.metrics.udr import UDR
 from shiftscope.tables.tidy import assemble
 from shiftscope.tables.verdicts import THIS_PROJECT, Verdict, of_metric
 from shiftscope.vocabulary import RECOMMENDED
@@ -20,7 +20,7 @@ TITLE = "Codes · How many concepts vary"
 CLAIM = "How many codes a dataset has can be told without labels: by held-out pairs, and by the agreement of seeds."
 SAID_BY = THIS_PROJECT
 PARTS = "language"
-METRICS = (HELD_OUT_GAIN, HELD_OUT_GAIN_ERROR, MCC_SEEDS_DECODER)
+METRICS = (HELD_OUT_GAIN, HELD_OUT_GAIN_ERROR, UDR)
 PUBLISHED: dict = {}
 SOURCE = "None: it is this project's own."
 CAPTION = (
@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(8.4, 2.9 * len(places)), layout="constrained")
     for axes, ((lm, _, dataset), rows) in zip(figure.subplots(len(places), 2, squeeze=False), places, strict=True):
         _panel(axes[0], rows, HELD_OUT_GAIN, f"{dataset}, {lm}: held-out gain, nats", 0.0)
-        _panel(axes[1], rows, MCC_SEEDS_DECODER, "agreement of seeds", 0.9)
+        _panel(axes[1], rows, UDR, "agreement of seeds", 0.9)
         axes[1].set_ylim(-0.02, 1.05)
     return figure
 
