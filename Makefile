@@ -13,19 +13,15 @@ help: ## list these targets
 run: install ## build everything that config.yaml asks for; the report is results/report/index.html
 	$(BIN)/snakemake $(TARGET) --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
-# what the user names reaches the shell as it stands, in the environment: as text of a recipe it could be run
-vectors: export OWN_PAIRS := $(value PAIRS)
-vectors: export OWN_LM := $(value LM)
-vectors: export OWN_CODES := $(value CODES)
-vectors: export OWN_TEXT_0 := $(value TEXT_0)
-vectors: export OWN_TEXT_1 := $(value TEXT_1)
-vectors: export OWN_GROUP := $(value GROUP)
-vectors: export OWN_CONCEPTS := $(value CONCEPTS)
-vectors: export OWN_TEMPLATE := $(value TEMPLATE)
-vectors: export OWN_ENCODING := $(value ENCODING)
-vectors: install ## own pairs in, steering vectors out: make vectors PAIRS=my_pairs.csv [LM=… TEXT_0=… TEXT_1=… CODES=…]
+# What the user names reaches a shell as it stands, in the environment: as part of a recipe, or expanded by make, it could be run.
+# Only names of the command line count: others, such as GROUP, may stand in anybody's environment.
+OWN := PAIRS AFTER LM CODES TEXT_0 TEXT_1 GROUP CONCEPTS TEMPLATE ENCODING
+$(foreach name,$(OWN),$(if $(findstring command line,$(origin $(name))),,$(eval override $(name) :=)))
+$(foreach name,$(OWN),$(eval override $(name) := $$(value $(name))))
+$(foreach name,$(OWN),$(eval vectors: export OWN_$(name) := $$(value $(name))))
+vectors: install ## own pairs in, steering vectors out: make vectors PAIRS=my_pairs.csv [LM=… TEXT_0=… TEXT_1=… CODES=… AFTER=…]
 	@test -n "$$OWN_PAIRS" || { echo "name your file: make vectors PAIRS=my_pairs.csv" >&2; exit 1; }
-	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$OWN_PAIRS" --lm="$${OWN_LM:-smollm2_135m}" --codes="$$OWN_CODES" \
+	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$OWN_PAIRS" --after="$$OWN_AFTER" --lm="$${OWN_LM:-smollm2_135m}" --codes="$$OWN_CODES" \
 		--text-0="$$OWN_TEXT_0" --text-1="$$OWN_TEXT_1" --group="$$OWN_GROUP" --concepts="$$OWN_CONCEPTS" --template="$$OWN_TEMPLATE" \
 		--encoding="$$OWN_ENCODING") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
 

@@ -44,6 +44,7 @@ for lm, dataset in STUDY.needed_by("layers"):
 
 
 NEUTRAL = "data/texts/neutral.txt"
+CARD_PAIRS = 32  # texts whose next-token laws are in memory
 
 
 rule diagnose_pairs:
@@ -91,12 +92,10 @@ rule describe_vectors:
         vectors=ancient(paths.VECTORS.replace("{variant}", RECOMMENDED)),
         others=ancient(paths.OTHER_VECTORS.replace("{variant}", RECOMMENDED)),
         about=paths.VECTORS_ABOUT.replace("{variant}", RECOMMENDED),
-        diagnosis=paths.DIAGNOSIS,
         neutral=NEUTRAL,
         modules=modules_of("describe_vectors.py"),
     output:
         card=paths.VECTORS_CARD,
-        readme=paths.VECTORS_README,
     log:
         log_of("describe_vectors", "{lm}/{dataset}"),
     benchmark:
@@ -105,14 +104,37 @@ rule describe_vectors:
         dataset=one_of(STUDY.pairs),
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda w, input: max(4000, steering_mb(Path(input.lm_manifest), STUDY.lm(w.lm).dtype, CARD_PAIRS)),
     params:
         slice=card_slice,
     message:
-        "card of the vectors of {wildcards.dataset} on {wildcards.lm}"
+        "what vectors of {wildcards.dataset} do on {wildcards.lm}"
     shell:
         "{PYTHON} {input.modules[0]} --embeddings {input.embeddings} --manifest {input.manifest} --pairs {input.pairs}"
         " --pairs-manifest {input.pairs_manifest} --lm-manifest {input.lm_manifest} --vectors {input.vectors}"
-        " --others {input.others} --about {input.about} --diagnosis {input.diagnosis} --neutral {input.neutral}"
-        " --card {output.card} --readme {output.readme}"
+        " --others {input.others} --about {input.about} --neutral {input.neutral} --card {output.card}"
         " --params {params.slice:q} --modules {input.modules} --threads {threads} --log {log}"
+
+
+rule write_readme:
+    input:
+        card=paths.VECTORS_CARD,
+        diagnosis=paths.DIAGNOSIS,
+        vectors=ancient(paths.VECTORS.replace("{variant}", RECOMMENDED)),
+        modules=modules_of("write_readme.py"),
+    output:
+        readme=paths.VECTORS_README,
+    log:
+        log_of("write_readme", "{lm}/{dataset}"),
+    benchmark:
+        benchmark_of("write_readme", "{lm}/{dataset}")
+    wildcard_constraints:
+        dataset=one_of(STUDY.pairs),
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "card of the vectors of {wildcards.dataset} on {wildcards.lm}"
+    shell:
+        "{PYTHON} {input.modules[0]} --card {input.card} --diagnosis {input.diagnosis} --vectors {input.vectors}"
+        " --readme {output.readme} --modules {input.modules} --log {log}"

@@ -1,12 +1,10 @@
-"""Write the card of the recommended vectors of one dataset: what they rest on, what they do, how they compare; as data and to read."""
+"""Measure the recommended vectors of one dataset: what they rest on, what they do to the language model, how they compare."""
 
 import shutil
 from pathlib import Path
 
 from shiftscope.evaluation.vector_card import CardInputs, CardSlice, card_of
-from shiftscope.evaluation.vector_card_file import read_diagnosis
-from shiftscope.evaluation.vector_readme import markdown
-from shiftscope.files import write_json, write_text
+from shiftscope.files import write_json
 from shiftscope.workflow.job import run, state_folder
 
 
@@ -19,19 +17,15 @@ def main(
     vectors: Path,
     others: Path,
     about: Path,
-    diagnosis: Path,
     neutral: Path,
     params: CardSlice,
     card: Path,
-    readme: Path,
 ) -> None:
     state = state_folder(params, [manifest, pairs_manifest, lm_manifest, about, neutral])
     inputs = CardInputs(
         embeddings, manifest, pairs, pairs_manifest, lm_manifest.parent, vectors, others, about, neutral
     )
-    found = card_of(params, inputs, state)
-    write_text(readme, markdown(found, read_diagnosis(diagnosis), vectors))
-    write_json(card, found)
+    write_json(card, card_of(params, inputs, state))
     shutil.rmtree(state, ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ from shiftscope.errors import ShiftScopeError
 KNOWN = yaml.safe_load((ROOT / "config.yaml").read_text())["lms"]
 
 
-def study(pairs=("my pairs.v2.csv",), lm="smollm2_135m", given=None, codes=SIZES):
+def study(pairs=("my pairs.csv.gz",), lm="smollm2_135m", given=None, codes=SIZES):
     sections = config_of(list(pairs), lm, KNOWN, given or {}, codes)
     return sections, parse_config({"seeds": ["0-4"], **sections})
 
@@ -54,7 +54,8 @@ def test_other_language_models(tmp_path):
     sections, _ = study(lm=str(tmp_path / "my model"))
     assert sections["lms"] == {"my_model": {"source": "folder", "path": str(tmp_path / "my model")}}
     sections, _ = study(lm="models/tiny.Q4.gguf")
-    assert sections["lms"] == {"tiny": {"source": "gguf", "path": "models/tiny.Q4.gguf"}}
+    assert sections["lms"] == {"tiny.Q4": {"source": "gguf", "path": "models/tiny.Q4.gguf"}}
+    assert list(study(lm="models/smollm2_135m.gguf")[0]["lms"]) == ["smollm2_135m_own"]  # not config.yaml's
     for name in ("smollm2_135", "grammar_untrained"):
         with pytest.raises(
             ShiftScopeError, match=rf"LM={name} is neither a language model of config.yaml \(smollm2_135m.*\)"
@@ -89,6 +90,31 @@ def test_the_config_is_written_and_its_path_is_what_is_printed(folder):
     }
 
 
+def test_a_config_that_was_edited_is_not_overwritten(folder):
+    ask(folder, "--pairs=mine.csv")
+    again = ask(folder, "--pairs=mine.csv")
+    assert again.returncode == 0
+    path = folder / "work/vectors/mine.yaml"
+    path.write_text(path.read_text().replace("codes:", "seed: 3\n    codes:"))
+    for pairs in ("mine.csv", "other/mine.csv"):
+        done = ask(folder, f"--pairs={pairs}")
+        assert done.returncode == 1 and "work/vectors/mine.yaml stands there already and differs" in done.stderr
+        assert "make run TARGET=vectors CONFIG=work/vectors/mine.yaml" in done.stderr and "seed: 3" in path.read_text()
+
+
+def test_names_tell_files_apart():
+    names = {
+        next(iter(study(pairs=[file])[0]["pairs"])) for file in ("x.v1.csv", "x.v2.csv", "x.csv", "data/*.jsonl.gz")
+    }
+    assert names == {"x.v1", "x.v2", "x", "my_pairs"}
+
+
+def test_two_files_of_lines(folder):
+    ask(folder, "--pairs=before.txt", "--after", "after.txt")
+    written = yaml.safe_load((folder / "work/vectors/before.yaml").read_text())
+    assert written["pairs"]["before"]["path"] == ["before.txt", "after.txt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -109,7 +135,7 @@ def test_what_cannot_work_is_one_line(folder, arguments, said):
 def test_a_file_name_is_never_run(tmp_path, name):
     """`make` hands names over in the environment; what the command does with them is read back from the config."""
     lines = (ROOT / "Makefile").read_text().splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith("vectors: export OWN_PAIRS"))
+    first = next(number for number, line in enumerate(lines) if line.startswith("OWN := PAIRS"))
     last = next(number for number, line in enumerate(lines) if "snakemake vectors" in line)
     recipe = "\n".join(lines[first : last + 1]).replace("vectors: install ##", "vectors: ##")
     recipe = recipe.replace("$(BIN)/snakemake vectors", "echo would run snakemake")
@@ -117,9 +143,9 @@ def test_a_file_name_is_never_run(tmp_path, name):
     (tmp_path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     done = subprocess.run(
         ["make", f"PAIRS={name}", "vectors"], cwd=tmp_path, capture_output=True, text=True,
-        env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "GROUP": "staff"},
     )  # fmt: skip
     assert not (tmp_path / "never").exists(), done.stdout
     (written,) = (tmp_path / "work/vectors").iterdir()
     (dataset,) = yaml.safe_load(written.read_text())["pairs"].values()
-    assert dataset["path"] == name and "would run snakemake" in done.stdout
+    assert dataset["path"] == name and "group" not in dataset and "would run snakemake" in done.stdout

@@ -50,11 +50,13 @@ def test_where_all_is_as_presumed_nothing_is_found(seed):
     assert found(replace(pairs(seed=seed), truths={})) == {}
 
 
-def changed(rows, columns):
+def changed(some=False):
     """Amplitudes of three concepts, of which the last changes with the second."""
     rng = np.random.default_rng(1)
     truth = rng.uniform(0.5, 1.5, (N, 3)) * (rng.random((N, 3)) < 0.5)
     truth[:, 2] = rng.uniform(0.5, 1.5, N) * (truth[:, 1] != 0)
+    if some:
+        truth[:, 2] *= rng.random(N) < 0.5
     return truth
 
 
@@ -67,9 +69,35 @@ def same_ratio():
 
 
 def test_concepts_that_always_change_together():
-    sentence = found(pairs(changed(None, None)))
+    sentence = found(pairs(changed()))
     assert list(sentence) == ["supports"]
     assert sentence["supports"].startswith("plural and formal change together in all ")
+
+
+def test_a_concept_that_never_changes_without_another():
+    sentence = found(pairs(changed(some=True)))
+    assert list(sentence) == ["supports"]
+    assert sentence["supports"].startswith("formal never changes without plural in the ")
+
+
+def test_labels_of_a_few_values():
+    rng = np.random.default_rng(1)
+    truth = rng.choice([-1.0, 1.0], (N, 3)) * (rng.random((N, 3)) < 0.5)
+    assert found(pairs(truth)) == {
+        "amplitudes": "Labels are amplitudes of 1 value at most (past), where the theory asks for ones that vary continuously."
+    }
+
+
+def test_groups_that_share_texts_count_once():
+    """Of as many rows, but in six groups that share a text, the mean is known as well as of six."""
+    rng = np.random.default_rng(0)
+    noise = 0.5 * rng.normal(size=(6, D))
+    data = with_shifts(
+        pairs(np.zeros((N, 0))), lambda shifts: np.eye(D)[0] + np.repeat(noise, [67, 67, 67, 67, 66, 66], axis=0)
+    )
+    text = np.stack([np.repeat(np.arange(6), [67, 67, 67, 67, 66, 66]), 10 + np.arange(N)])
+    sentence = found(replace(data, truths={}, text=text), codes=[1])
+    assert sentence["number of pairs"].startswith("5 groups of training pairs that share texts tell ")
 
 
 def test_amplitudes_that_always_have_the_same_ratio():

@@ -262,7 +262,7 @@ def test_page_holds_everything_and_asks_for_nothing(made, browser):
         assert found == [one.status.capitalize() for one in entry(name).verdict(made["frames"][name])]
     assert browser.run("document.querySelectorAll('figure svg.shiftscope-figure').length") == 1
     assert browser.run("document.querySelectorAll('dl.vectors dt').length") == len(LANGUAGE)
-    assert 'vectors["concept_0"]' in browser.run("document.querySelector('#vectors ~ pre').textContent")
+    assert '"concept_0", scale=1.0)' in browser.run("document.querySelector('#vectors ~ pre').textContent")
     run = browser.run("document.querySelector('section:has(> #run)').textContent")
     assert all(word in run for word in ("torch", "cores", "train", "32.5", "smollm2_135m"))
 

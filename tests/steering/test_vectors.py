@@ -226,7 +226,7 @@ def test_the_medoid_of_the_chosen_setting_is_written_and_other_seeds_beside_it(t
     for name, vector, *facts in named_vectors(data, Ssae, central.arrays):
         assert (arrays[name] == vector).all() and vector.dtype == np.float32 and vector.shape == (16,)
         assert about["scales"][name] == pytest.approx(float(np.linalg.norm(vector)))
-        assert [about[key][name] for key in ("correlations", "pairs", "forward")] == facts
+        assert [about[key][name] for key in ("correlations", "pairs", "forward", "held_out")] == facts
     rest, about_rest = read_tensors(others)
     others = sorted({0, 1, 2} - {central.seed})
     assert sorted(rest) == sorted(f"seed_{seed}.{name}" for seed in others for name in NAMES)
@@ -252,7 +252,8 @@ def test_what_all_pairs_share_is_the_mean_as_long_as_their_median_projection(dat
     assert cosine(one.vector, mean) == pytest.approx(1, abs=1e-6)
     along = data.shifts(0, "train") @ mean / np.linalg.norm(mean)
     assert np.linalg.norm(one.vector) == pytest.approx(np.median(along), rel=1e-5)
-    assert one[:1] + one[2:] == ("shared", None, len(rows), (along > 0).mean())
+    assert one[:1] + one[2:5] == ("shared", None, len(rows), (along > 0).mean())
+    assert one.held_out["pairs"] == len(data.rows("test")) and len(one.held_out["rows"]) == 64
     odd = np.zeros((1, len(data.split)), bool)
     odd[0, rows[:100]] = True
     assert shared_vector(dataclasses.replace(data, odd=odd)).pairs == len(rows) - 100

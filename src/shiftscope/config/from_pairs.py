@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from shiftscope.config.read import read_config
+from shiftscope.config.read import parse_config
 from shiftscope.errors import ShiftScopeError, nearest
 from shiftscope.files import write_text
 from shiftscope.vocabulary import CHECKPOINT, MAPPED, TRAINED, UNTRAINED
@@ -72,10 +72,11 @@ def _lm(lm: str, known: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if lm in known and known[lm].get("source") not in made_here:
         keep = {"posterior", "causal", "variants", "pairs", "layer_variants"}
         return lm, {key: value for key, value in known[lm].items() if key not in keep}
+    own = f"{_name(lm)}_own" if _name(lm) in known else _name(lm)
     if path.is_dir():
-        return _name(lm), {"source": "folder", "path": str(path)}
+        return own, {"source": "folder", "path": str(path)}
     if path.suffix == ".gguf":
-        return _name(lm), {"source": "gguf", "path": str(path)}
+        return own, {"source": "gguf", "path": str(path)}
     usable = [name for name, entry in known.items() if entry.get("source") not in made_here]
     near = nearest(lm, usable)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -84,10 +85,15 @@ def _lm(lm: str, known: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     )
 
 
+SUFFIXES = r"\.(csv|tsv|tab|psv|txt|json|jsonl|ndjson|parquet|gguf|gz|zst|bz2|xz)$"
+
+
 def _name(path: str) -> str:
-    """What a dataset or language model is called after its file: letters, digits, `_` and `-`."""
-    stem = Path(path).name.split(".")[0] or "my_pairs"
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:40] or "my_pairs"
+    """What a dataset or language model is called after its file, without what its kind adds: letters, digits, `_`, `-` and `.`."""
+    stem = Path(path).name or Path(path).parent.name
+    while re.search(SUFFIXES, stem, re.IGNORECASE):
+        stem = re.sub(SUFFIXES, "", stem, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("_-.")[:40] or "my_pairs"
 
 
 def _codes(text: str) -> list[int]:
@@ -97,25 +103,42 @@ def _codes(text: str) -> list[int]:
         raise ShiftScopeError(f"CODES={text} must be a number, or several with commas: CODES=4, CODES=2,4,8") from None
 
 
+def _written(sections: dict[str, Any]) -> Path:
+    """The config's path, where it stands now; one that somebody has edited is never overwritten.
+
+    Raises:
+        ShiftScopeError: another stands there.
+    """
+    path = FOLDER / f"{next(iter(sections['pairs']))}.yaml"
+    text = HEAD.format(path=path) + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise ShiftScopeError(
+            f"{path} stands there already and differs, by an edit or for another file of that name: run it as it is (make run "
+            f"TARGET=vectors CONFIG={path}), or delete it first"
+        )
+    write_text(path, text)
+    return path
+
+
 def main() -> None:
     """Write the config, say what it holds, and print its path on standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", nargs="+", required=True)
+    parser.add_argument(
+        "--after", default="", help="of two files whose lines belong together, the one with the texts after"
+    )
     parser.add_argument("--lm", default="smollm2_135m")
     parser.add_argument("--codes", default="")
     for key in ("text-0", "text-1", "group", "concepts", "template", "encoding"):
         parser.add_argument(f"--{key}", default="")
     arguments = vars(parser.parse_args())
-    pairs, lm, codes = (arguments.pop(key) for key in ("pairs", "lm", "codes"))
+    pairs, after, lm, codes = (arguments.pop(key) for key in ("pairs", "after", "lm", "codes"))
     try:
-        known = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))["lms"]
-        sections = config_of(pairs, lm, known, arguments, _codes(codes))
-        path = FOLDER / f"{next(iter(sections['pairs']))}.yaml"
-        text = HEAD.format(path=path) + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120)
-        write_text(path, text)
-        study = read_config(Path("config.yaml"), [path])
-        for entry in study.pairs.values():
+        base = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+        sections = config_of([*pairs, *([after] if after else [])], lm, base["lms"], arguments, _codes(codes))
+        for entry in parse_config(base | sections).pairs.values():
             entry.params.user_files  # noqa: B018 (says at once if nothing fits a pattern)
+        path = _written(sections)
     except ShiftScopeError as error:
         print(f"vectors: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,8 +1,9 @@
 """What can be said of pairs before anything is trained on them: where they are not what the theory of shifts presumes.
 
-Paper A (Sec. 4) presumes an affine map from concepts to embeddings, supports that vary (Assumption 4.1), amplitudes that span
-all that changes together (Assumption 4.2), and enough pairs. A finding is one sentence with a number, and an advice; where all
-is as presumed there is none.
+Paper A (Sec. 2.4) presumes that representations are linear in concepts (Assumption 1), so that shifts are a few directions times
+amplitudes, that these span all concepts that vary (2 and 3), that supports vary (4.1) and that amplitudes are continuous (4.2). Beyond
+the paper a user wants to know of pairs that repeat, stand on both sides of the split, end in other tokens or hold most of the energy,
+and how many would be enough. A finding is one sentence with a number, and an advice; where all is as presumed there is none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from shiftscope.vocabulary import SIGNIFICANT
 logger = logging.getLogger(__name__)
 TINY = 1e-8
 """share of the largest eigenvalue from which on one counts for the rank"""
+DISCRETE = 5
+"""values of a label up to which it is no continuous amplitude"""
 LEADING = 8
 """directions that hold what affine maps of few concepts make"""
 LEAST_LEADING = 0.5
@@ -176,8 +179,9 @@ def _affine(shifts: np.ndarray) -> Iterator[Finding]:
 
 
 def _enough(shifts: np.ndarray, component: np.ndarray) -> Iterator[Finding]:
-    """How well what pairs share is known, by halves: reliability r of a half's mean, 2r / (1 + r) of all (Spearman-Brown)."""
-    n = len(shifts)
+    """How well what pairs share is known, by halves of what hangs together: reliability r of a half, 2r / (1 + r) of all (Spearman-Brown)."""
+    _, component = np.unique(component, return_inverse=True)
+    n = int(component.max()) + 1
     if n < 4:
         return
     rng = np.random.default_rng(0)
@@ -185,8 +189,8 @@ def _enough(shifts: np.ndarray, component: np.ndarray) -> Iterator[Finding]:
     shares = significance(shifts, component, FLIPS) <= SIGNIFICANT
     agreed = []
     for _ in range(HALVES):
-        order = rng.permutation(n)
-        halves = [shifts[order[: n // 2]], shifts[order[n // 2 : 2 * (n // 2)]]]
+        side = (rng.permutation(n) % 2)[component]
+        halves = [shifts[side == 0], shifts[side == 1]]
         one, other = (half.mean(0) if shares else np.linalg.svd(half, full_matrices=False)[2][0] for half in halves)
         agreed.append(abs(one @ other) / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
     half = float(np.clip(np.mean(agreed), 1e-3, 1))
@@ -196,28 +200,59 @@ def _enough(shifts: np.ndarray, component: np.ndarray) -> Iterator[Finding]:
         wanted = WANTED**2
         needed = int(np.ceil(n * wanted / (1 - wanted) * (1 - whole) / whole / 10) * 10)
         what = "what all pairs share" if shares else "the leading direction"
+        unit = "training pairs" if n == len(shifts) else "groups of training pairs that share texts"
         yield Finding(
             check="number of pairs",
-            sentence=f"{n} training pairs tell {what} to a cosine of {known:.2f} with what more would give.",
+            sentence=f"{n} {unit} tell {what} to a cosine of {known:.2f} with what more would give.",
             advice=f"About {needed} would make that {WANTED}.",
         )
 
 
 def _supports(truth: np.ndarray, names: list[str]) -> Iterator[Finding]:
-    """Assumption 4.1: for any two concepts, pairs in which one changes without the other."""
+    """Assumption 4.1: for every concept, the supports without it hold all others.
+
+    So for any two there is a pair in which the one changes without the other.
+    """
     changes = truth != 0
-    for one, other in itertools.combinations(range(len(names)), 2):
-        both = int((changes[:, one] & changes[:, other]).sum())
-        if both and (changes[:, one] == changes[:, other]).all():
-            yield Finding(
-                check="supports",
-                sentence=f"{names[one]} and {names[other]} change together in all {both} training pairs in which either does.",
-                advice="No method can tell them apart: add pairs in which one changes alone.",
+    varying = [place for place in range(len(names)) if changes[:, place].any()]
+    for one, other in itertools.combinations(varying, 2):
+        alone = [int((changes[:, a] & ~changes[:, b]).sum()) for a, b in ((one, other), (other, one))]
+        if all(alone):
+            continue
+        if not any(alone):
+            both = int(changes[:, one].sum())
+            sentence = (
+                f"{names[one]} and {names[other]} change together in all {both} training pairs in which either does."
             )
+        else:
+            rare, always = (other, one) if alone[0] else (one, other)
+            sentence = f"{names[rare]} never changes without {names[always]} in the {int(changes[:, rare].sum())} training pairs in which it does."
+        yield Finding(
+            check="supports",
+            sentence=sentence,
+            advice="What is the one's own cannot be told from what is the other's: add pairs in which each changes alone.",
+        )
 
 
 def _amplitudes(truth: np.ndarray, names: list[str]) -> Iterator[Finding]:
-    """Assumption 4.2: where several concepts change together, their amplitudes span as many dimensions."""
+    """Assumption 4.2: given which concepts change, their amplitudes have a density.
+
+    Labels of a few values never have one. Of continuous ones it is seen whether those that change together span as many dimensions.
+    """
+    values = [np.unique(np.abs(column[column != 0])) for column in truth.T]
+    counts = [
+        (name, len(some))
+        for name, some, column in zip(names, values, truth.T, strict=True)
+        if 0 < len(some) <= DISCRETE < (column != 0).sum()
+    ]
+    if counts:
+        name, count = max(counts, key=lambda one: one[1])
+        yield Finding(
+            check="amplitudes",
+            sentence=f"Labels are amplitudes of {_count(count, 'value')} at most ({name}), where the theory asks for ones that vary continuously.",
+            advice="That sparsity finds the concepts is then not promised, but may hold: see what the labels say of the vectors.",
+        )
+        return
     seen: dict[tuple[bool, ...], list[np.ndarray]] = {}
     for row in truth:
         seen.setdefault(tuple(row != 0), []).append(row[row != 0])

@@ -5,7 +5,8 @@ in every pair. Else the variant that explains held-out training pairs best, by i
 or `shiftscope.training.held_out`). Where none is measured, the first of the config that applies.
 
 Among several numbers of codes the smallest whose gain is within a standard error of the largest, of those whose gain is clearly
-above 0 and whose seeds agree: what differs from seed to seed is not identified, however well it explains.
+above 0, whose seeds agree and whose directions differ from each other: what changes with the seed is not identified, however well it
+explains, and two directions that are nearly the same are one change in two shapes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CLEARLY = 3
 """standard errors by which a gain must be above 0 where several numbers of codes are tried"""
 AGREE = 0.9
 """least agreement of seeds (UDR) of a number of codes that may be chosen"""
+NEARLY_SAME = 0.9
+"""cosine of two of its directions from which on a number of codes is not chosen"""
 
 
 class Candidate(TypedDict):
@@ -83,21 +86,31 @@ def recommend(data: PairEmbeddings, trained: Iterable[Trained]) -> list[Recommen
 
 
 class Size(NamedTuple):
-    """What is recommended at one number of codes, by how much it explains held-out pairs better, and how far seeds agree."""
+    """What is recommended at one number of codes: how much better held-out pairs are explained, how far seeds agree (None: there is one
+    seed, or none enters), and the largest cosine between two of its directions."""
 
     what: Recommended
     gain: float | None
     error: float
     agreement: float | None
+    likeness: float
 
     @property
     def eligible(self) -> bool:
-        """Whether its gain is clear and its seeds agree."""
-        return self.gain is not None and self.gain > CLEARLY * self.error and (self.agreement or 0) >= AGREE
+        """Whether its gain is clear, its seeds agree and its directions differ."""
+        clear = self.gain is not None and self.gain > CLEARLY * self.error
+        return clear and (self.agreement is None or self.agreement >= AGREE) and self.likeness < NEARLY_SAME
 
     def __str__(self) -> str:
-        agreement = "" if self.agreement is None else f", {self.agreement:.2f}"
-        return f"{self.what.reasons['codes']}: {self.gain:.2f} ± {self.error:.2f}{agreement}"
+        facts = [f"{self.gain:.2f} ± {self.error:.2f}"]
+        if self.agreement is not None:
+            facts.append(f"seeds {self.agreement:.2f}")
+        if self.likeness >= NEARLY_SAME:
+            facts.append(f"alike {self.likeness:.2f}")
+        return f"{self.what.reasons['codes']}: {', '.join(facts)}"
+
+
+TOLD = "gain in nats, agreement of seeds, and the largest cosine of two directions where it is .9 or more"
 
 
 def main_size(found: list[Recommended]) -> Recommended | None:
@@ -109,26 +122,41 @@ def main_size(found: list[Recommended]) -> Recommended | None:
         return found[0] if found else None
     sizes = [_size(one) for one in found]
     eligible = [size for size in sizes if size.eligible]
+    tried = "; ".join(str(size) for size in sizes if size.gain is not None)
     if not eligible:
-        tried = "; ".join(str(size) for size in sizes if size.gain is not None)
         return _because(
             found[0],
-            "for no other number explains held-out pairs clearly better than a Gaussian with seeds that agree "
-            f"({f'gain in nats, and agreement of seeds, {tried}' if tried else 'no gain was measured'})",
+            "the fewest that were tried, for no number explains left-out training pairs clearly better than a Gaussian with seeds that "
+            f"agree and directions that differ ({f'{TOLD}: {tried}' if tried else 'no gain was measured'})",
         )
     best = max(eligible, key=lambda size: size.gain)
     chosen = next(size for size in eligible if size.gain >= best.gain - best.error)
-    tried = "; ".join(str(size) for size in sizes if size.gain is not None)
+    edge = " It is the largest that was tried: there may be more." if chosen is sizes[-1] else ""
     return _because(
         chosen.what,
-        f"the fewest that explain held-out pairs as well as any on which seeds agree (gain in nats, and agreement of seeds, {tried})",
+        "the fewest that explain left-out training pairs as well as any on which seeds agree and whose directions differ "
+        f"({TOLD}: {tried}){'.' if edge else ''}{edge.rstrip('.')}",
     )
 
 
 def _size(one: Recommended) -> Size:
-    (facts,) = (facts for facts in one.reasons["candidates"] if facts["variant"] == one.reasons["recommended"])
+    """Of what all pairs share no gain is measured: as good as the best that is measured with one code, whose direction is its."""
+    by_name = {facts["variant"]: facts for facts in one.reasons["candidates"]}
+    facts = by_name[one.reasons["recommended"]]
+    measured = [each for each in by_name.values() if each["gain"] is not None]
+    if facts["gain"] is None and measured:
+        facts = max(measured, key=lambda each: each["gain"])
     models = [model for model in one.one.models if model.setting == one.one.chosen]
-    return Size(one, facts["gain"], facts["gain_error"] or 0.0, udr_of(agreements(models), one.one.chosen))
+    agreement = None if one.one.variant.deterministic else udr_of(agreements(models), one.one.chosen)
+    return Size(one, facts["gain"], facts["gain_error"] or 0.0, agreement, _likeness(models[0].arrays["decoder"]))
+
+
+def _likeness(decoder: np.ndarray) -> float:
+    """The largest absolute cosine between two directions `[k, d]`; 0 of one."""
+    unit = decoder / np.maximum(np.linalg.norm(decoder, axis=1, keepdims=True), 1e-30)
+    cosines = np.abs(unit @ unit.T)
+    np.fill_diagonal(cosines, 0)
+    return float(cosines.max())
 
 
 def _because(one: Recommended, reason: str) -> Recommended:
@@ -175,7 +203,9 @@ def _choice(candidates: list[Candidate]) -> tuple[str, str]:
         return others[0]["variant"], "is the first of the config that applies; no held-out gain was measured"
     best = max(measured, key=lambda one: one["gain"])
     rest = ", ".join(f"{one['variant']} {one['gain']:.2f}" for one in measured if one is not best)
-    why = f"explains held-out pairs better than a Gaussian by {best['gain']:.2f} ± {best['gain_error']:.2f} nats"
+    why = (
+        f"explains left-out training pairs better than a Gaussian by {best['gain']:.2f} ± {best['gain_error']:.2f} nats"
+    )
     if best["gain"] <= 2 * best["gain_error"]:
         why += ", which is within noise: no structure beyond a Gaussian was found"
     return best["variant"], why + (f" ({rest})" if rest else "")

@@ -1,9 +1,10 @@
 """What is known of exported steering vectors: what each rests on, what it does to a language model, and how it compares.
 
-Nothing here needs labels. A vector's effect is measured on held-out pairs that carry it: while the model reads a pair's first
-text the vector is added, and its next-token law should become that after the second: the share of the divergence between the
-two that this removes. Beside it, on the same pairs, the mean difference, the first principal component and random directions of the same length; and what each
-dose costs in perplexity on neutral texts.
+Nothing here needs labels. A vector's effect is measured on held-out pairs that carry it and go its way, by the code of the model
+that it comes from: while the language model reads a pair's first text the vector is added, and its next-token law should become
+that after the second: the share of the divergence between the two that this removes. Beside it, on the same pairs, the mean
+difference, the first principal component and random directions of the same length; and what each dose costs in perplexity on neutral
+texts. The pairs are the vector's own choice, which favours it over the others.
 """
 
 from __future__ import annotations
@@ -17,27 +18,29 @@ import numpy as np
 from shiftscope.activations.model import load
 from shiftscope.activations.pairs import read_texts
 from shiftscope.activations.tokens import context_length
+from shiftscope.errors import ShiftScopeError
 from shiftscope.evaluation.base import random_directions
 from shiftscope.evaluation.vector_card_file import DOSES, Rival, StrongPair, VectorCard, VectorsCard
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
-from shiftscope.metrics.causal import divergence
+from shiftscope.metrics.truthfulness import perplexity
 from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings, training_pairs
 from shiftscope.steering.likelihood import Text, log_probabilities
 from shiftscope.steering.next_law import NextLaw
-from shiftscope.steering.vectors import VectorFacts, read_about, read_vectors
+from shiftscope.steering.vectors import FEWEST_NAMED, VectorFacts, read_about, read_others, read_vectors
+from shiftscope.vocabulary import SHARED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MOST_PAIRS = 32
-"""held-out pairs on which an effect is measured"""
+"""held-out pairs on which an effect is measured, a random sample"""
 FEWEST_PAIRS = 10
-"""held-out pairs below which a share or an effect says little, which is said"""
-STRONGEST, TOKENS, RANDOM = 5, 8, 5
+"""pairs below which a share or an effect says little, which is said"""
+STRONGEST, TOKENS, RANDOM = 5, 8, 9
 """pairs and next tokens that are named, and random directions beside each vector"""
 NEAR_COPY = 0.9
-"""cosine from which on two vectors are called near-copies"""
+"""cosine from which on two vectors are called nearly the same"""
 RIVALS = ("mean difference", "first principal component")
 """directions that stand beside every vector"""
 
@@ -66,54 +69,80 @@ class CardInputs(NamedTuple):
 
 
 def card_of(asked: CardSlice, inputs: CardInputs, state: Path) -> VectorsCard:
-    """The card of one file of vectors.
+    """The card of one file of vectors; `state` keeps what was read.
 
-    Raises:
-        ShiftScopeError: the language model caps its logits after the final norm, or there is no neutral text.
+    What cannot be measured on a language model (some cap their logits) is left out, and said among the caveats.
     """
     data, about = read_embeddings(inputs.embeddings, inputs.manifest), read_about(inputs.about)
     facts = read_json(inputs.pairs_manifest)
     model, tokenizer = load(inputs.lm, asked.dtype, asked.device_map)
     texts = read_texts(read_parquet(inputs.pairs), facts, tokenizer)
-    effects = Effects(data, texts, NextLaw(model, tokenizer, about["layer"], asked.batch_tokens))
+    said: list[str] = []
+    effects = Effects(data, texts, _laws(model, tokenizer, about["layer"], asked.batch_tokens, said))
     found = read_vectors(inputs.vectors)
     vectors = {name: found[name] for name in about["names"]}
-    others = read_vectors(inputs.others)
+    stability = _stability(vectors, *read_others(inputs.others))
     width = data.embedding_0.shape[2]
-    perplexities = perplexity_of(
-        model, tokenizer, vectors, about["layer"], inputs.neutral, width, asked.batch_tokens, state
-    )
-    cards = [_vector_card(name, vectors, others, about, effects, perplexities) for name in about["names"]]
-    concepts = data.facts["concepts"]
+    try:
+        prices = perplexity_of(
+            model, tokenizer, vectors, about["layer"], inputs.neutral, width, asked.batch_tokens, state
+        )
+    except ShiftScopeError as error:
+        said.append(f"What vectors cost in perplexity was not measured: {error}.")
+        prices = {}
+    cards = [
+        _vector_card(name, vectors, stability[name], about, effects, prices.get(name, [None] * len(DOSES)))
+        for name in about["names"]
+    ]
+    held_out = len(data.rows("test"))
     card = VectorsCard(
-        about=about, width=width, manifest=facts, held_out=len(data.rows("test")),
-        largest_group=int(np.unique(data.group, return_counts=True)[1].max()), perplexity=perplexities[""][0],
-        vectors=cards, unfollowed=[one for one in concepts if one not in about["names"]], caveats=[],
+        about=about, width=width, manifest=facts, held_out=held_out, largest_group=facts["largest_group"],
+        perplexity=prices.get("", [None])[0], vectors=cards, unfollowed=_unfollowed(data, about), caveats=[],
     )  # fmt: skip
-    return card | {"caveats": caveats(card)}
+    return card | {"caveats": [*said, *caveats(card)]}
+
+
+def _laws(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, layer: str, batch_tokens: int, said: list[str]
+) -> NextLaw | None:
+    """The model's next-token law under vectors; None, and why in `said`, if it cannot be had."""
+    try:
+        return NextLaw(model, tokenizer, layer, batch_tokens)
+    except ShiftScopeError as error:
+        said.append(f"What vectors do to the next token was not measured: {error}.")
+        return None
+
+
+def _unfollowed(data: PairEmbeddings, about: VectorFacts) -> list[str]:
+    """Label columns that vary among enough held-out pairs, and that no vector follows there."""
+    primary, rows = data.facts["primary_truth"], data.rows("test")
+    if primary is None or len(rows) < FEWEST_NAMED:
+        return []
+    varies = data.truths[primary][0, rows].std(0) > 0
+    return [
+        name for name, some in zip(data.facts["concepts"], varies, strict=True) if some and name not in about["names"]
+    ]
 
 
 class Effects:
-    """The held-out pairs of a dataset, and what directions do to the language model there."""
+    """The pairs of a dataset as they were given, and what directions do to the language model on held-out ones."""
 
-    def __init__(self, data: PairEmbeddings, texts: Sequence[str], laws: NextLaw) -> None:
-        self.data, self.laws = data, laws
-        self.rows = data.rows("test")
-        count = len(texts) // 2
-        sides = [[texts[row] for row in self.rows], [texts[row + count] for row in self.rows]]
-        given = data.sides_as_given(0, "test")
-        back = np.zeros(len(self.rows), bool) if data.back is None else data.back[self.rows]
+    def __init__(self, data: PairEmbeddings, texts: Sequence[str], laws: NextLaw | None) -> None:
+        self.laws = laws
+        rows, count = data.rows("test"), len(texts) // 2
+        back = np.zeros(len(rows), bool) if data.back is None else data.back[rows]
         if data.facts.get("orientation") != "given":
-            back = np.zeros(len(self.rows), bool)
-        self.before, self.after = given
+            back = np.zeros(len(rows), bool)
+        self.before, self.after = data.sides_as_given(0, "test")
         self.texts = [
-            (second, first) if turned else (first, second) for first, second, turned in zip(*sides, back, strict=True)
+            (texts[row + count], texts[row]) if turned else (texts[row], texts[row + count])
+            for row, turned in zip(rows, back, strict=True)
         ]
         self.training = training_pairs(data, 0).shifts.astype(np.float64)
-        rows = data.rows("train")[data.usual(0)]
-        self.training_texts = [(texts[row], texts[row + count]) for row in rows]
+        usual = data.rows("train")[data.usual(0)]
+        self.training_texts = [(texts[row], texts[row + count]) for row in usual]
         self.mean = self.training.mean(0)
-        _, _, axes = np.linalg.svd(self.training - self.mean, full_matrices=False)
+        axes = np.linalg.svd(self.training - self.mean, full_matrices=False)[2]
         first = axes[0] if len(axes) else self.mean
         self.first = first * (1.0 if (self.training @ first).mean() >= 0 else -1.0)
 
@@ -122,22 +151,11 @@ class Effects:
         """δz `[n, d]` of held-out pairs, as given."""
         return (self.after - self.before).astype(np.float64)
 
-    def carriers(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which held-out pairs carry a vector: their projection is half its length or more, either way; and which way, ±1."""
-        length = np.linalg.norm(vector)
-        projection = self.shifts @ vector / length
-        rows = np.flatnonzero(np.abs(projection) >= length / 2)
-        return rows, np.sign(projection[rows])
-
-    def law(
-        self, rows: np.ndarray, way: np.ndarray, side: int, vector: np.ndarray | None, dose: float = 1.0
-    ) -> np.ndarray:
-        """Log-laws `[n, tokens]` after the first (0) or second (1) text of pairs, each read the way that `way` says."""
-        places = [side if sign > 0 else 1 - side for sign in way]
-        texts = [self.texts[row][place] for row, place in zip(rows, places, strict=True)]
-        both = self.before, self.after
-        z = np.stack([both[place][row] for row, place in zip(rows, places, strict=True)]).astype(np.float32)
-        return self.laws.log_law(texts, z, None if vector is None else vector.astype(np.float32), dose)
+    def law(self, rows: Sequence[int], side: int, vector: np.ndarray | None, dose: float = 1.0) -> np.ndarray:
+        """Log-laws `[n, tokens]` after the first (0) or second (1) text of held-out pairs."""
+        z = (self.before, self.after)[side][rows].astype(np.float32)
+        added = None if vector is None else vector.astype(np.float32)
+        return self.laws.log_law([self.texts[row][side] for row in rows], z, added, dose)
 
     def unit(self, name: str) -> np.ndarray:
         """A rival's direction, of length 1."""
@@ -145,42 +163,90 @@ class Effects:
         return vector / max(np.linalg.norm(vector), 1e-30)
 
 
+class Removal:
+    """Held-out pairs, and what of the divergence between the laws after their two texts a direction removes."""
+
+    def __init__(self, effects: Effects, rows: Sequence[int]) -> None:
+        self.effects, self.rows = effects, rows
+        self.target = np.exp(effects.law(rows, 1, None).astype(np.float64))
+        self.without = self._nats(effects.law(rows, 0, None))
+
+    def _nats(self, log_law: np.ndarray) -> np.ndarray:
+        """KL(target ‖ law) of every pair `[n]`, in nats."""
+        logs = np.log(np.where(self.target > 0, self.target, 1))
+        return (self.target * (logs - log_law)).sum(1)
+
+    def by(self, vector: np.ndarray, dose: float = 1.0) -> tuple[float | None, float | None]:
+        """The share that is gone, below 0 if it has grown, and its standard error over pairs (jackknife)."""
+        under, n = self._nats(self.effects.law(self.rows, 0, vector, dose)), len(self.rows)
+        if self.without.sum() <= 0:
+            return None, None
+        left = under.sum() / self.without.sum()
+        if n < 2 or (self.without.sum() - self.without).min() <= 0:
+            return float(1 - left), None
+        each = (under.sum() - under) / (self.without.sum() - self.without)
+        return float(1 - left), float(np.sqrt((n - 1) * np.var(each)))
+
+
 def _vector_card(
     name: str,
     vectors: Mapping[str, np.ndarray],
-    others: Mapping[str, np.ndarray],
+    stability: float | None,
     about: VectorFacts,
     effects: Effects,
-    perplexities: Mapping[str, list[float]],
+    prices: Sequence[float | None],
 ) -> VectorCard:
     vector = vectors[name].astype(np.float64)
     length = float(np.linalg.norm(vector))
     unit = vector / length
-    rows, way = effects.carriers(vector)
-    all_rows = rows
-    rows, way = rows[:MOST_PAIRS], way[:MOST_PAIRS]
+    held_out = about["held_out"][name]
+    draws = np.random.default_rng(1).permutation(held_out["rows"])
+    rows = sorted(map(int, draws[:MOST_PAIRS])) if effects.laws else []
+    goal = Removal(effects, rows) if rows else None
+    removed = {dose: goal.by(vector, dose) if goal else (None, None) for dose in DOSES}
     energy = np.square(effects.training @ unit).sum() / max(np.square(effects.training).sum(), 1e-30)
-    projection = effects.shifts @ unit
-    near = [(other, float(unit @ vectors[other] / np.linalg.norm(vectors[other]))) for other in about["names"] if other != name]  # fmt: skip
-    raised, lowered = _tokens(effects, vector)
+    near = [
+        (other, float(unit @ vectors[other] / np.linalg.norm(vectors[other])))
+        for other in about["names"]
+        if other != name
+    ]
+    raised, lowered = _tokens(effects, vector, rows)
     return VectorCard(
         name=name, length=length, pairs=about["pairs"][name], forward=about["forward"][name],
-        forward_held_out=float((projection[all_rows] > 0).mean()) if len(all_rows) else None, carriers=len(all_rows),
-        energy=float(energy), stability=_stability(unit, others),
-        to_mean=float(unit @ effects.unit(RIVALS[0])), near=sorted(near, key=lambda one: -abs(one[1])),
+        forward_held_out=held_out["forward"], carriers=held_out["pairs"], measured=len(rows), energy=float(energy),
+        stability=stability, to_mean=float(unit @ effects.unit(RIVALS[0])), near=sorted(near, key=lambda one: -abs(one[1])),
         strongest=_strongest(effects, unit, length), raises=raised, lowers=lowered,
-        removed=_removed(effects, rows, way, vector), perplexity=dict(zip(map(str, DOSES), perplexities[name], strict=True)),
-        rivals=_rivals(effects, rows, way, length, about["seed"]),
+        removed={str(dose): share for dose, (share, _) in removed.items()}, removed_error=removed[1.0][1],
+        perplexity=dict(zip(map(str, DOSES), prices, strict=True)),
+        rivals=_rivals(goal, effects, rows, length, about["seed"]) if goal else [],
     )  # fmt: skip
 
 
-def _stability(unit: np.ndarray, others: Mapping[str, np.ndarray]) -> float | None:
-    by_seed: dict[str, list[float]] = {}
-    for name, vector in others.items():
-        norm = np.linalg.norm(vector)
-        if norm > 0:
-            by_seed.setdefault(name.partition(".")[0], []).append(abs(float(unit @ vector / norm)))
-    return float(np.median([max(found) for found in by_seed.values()])) if by_seed else None
+def _stability(
+    vectors: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray], seeds: Sequence[int]
+) -> dict[str, float | None]:
+    """By vector the median, over other seeds, of its absolute cosine with the one of theirs that is matched to it, one to one.
+
+    A seed that exported none counts as 0. What all pairs share comes from no seed.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    names = [name for name in vectors if name != SHARED]
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for seed in seeds:
+        theirs = [vector for name, vector in others.items() if name.startswith(f"seed_{seed}.")]
+        cosines = np.array([[_cosine(vectors[name], other) for other in theirs] for name in names]).reshape(
+            len(names), -1
+        )
+        matched = dict(zip(*linear_sum_assignment(cosines, maximize=True), strict=True)) if theirs else {}
+        for place, name in enumerate(names):
+            found[name].append(float(cosines[place, matched[place]]) if place in matched else 0.0)
+    medians = {name: float(np.median(values)) if values else None for name, values in found.items()}
+    return dict.fromkeys(vectors) | medians
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return abs(float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30)))
 
 
 def _strongest(effects: Effects, unit: np.ndarray, length: float) -> list[StrongPair]:
@@ -193,11 +259,11 @@ def _strongest(effects: Effects, unit: np.ndarray, length: float) -> list[Strong
     return found
 
 
-def _tokens(effects: Effects, vector: np.ndarray) -> tuple[list[str], list[str]]:
-    """The next tokens that a vector makes likelier and unlikelier most, by their mean probability after held-out first texts."""
-    some = np.arange(min(len(effects.rows), MOST_PAIRS))
-    forth = np.ones(len(some))
-    change = (np.exp(effects.law(some, forth, 0, vector)) - np.exp(effects.law(some, forth, 0, None))).mean(0)
+def _tokens(effects: Effects, vector: np.ndarray, rows: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The next tokens that a vector makes likelier and unlikelier most, by their mean probability after the pairs' first texts."""
+    if not rows:
+        return [], []
+    change = (np.exp(effects.law(rows, 0, vector)) - np.exp(effects.law(rows, 0, None))).mean(0)
     tokenizer = effects.laws.tokenizer
     order = np.argsort(-change, kind="stable")
     order = order[order < len(tokenizer)]
@@ -205,57 +271,24 @@ def _tokens(effects: Effects, vector: np.ndarray) -> tuple[list[str], list[str]]
     return raised, lowered
 
 
-def _removed(effects: Effects, rows: np.ndarray, way: np.ndarray, vector: np.ndarray) -> dict[str, float | None]:
-    """What is removed under each dose, over pairs that carry the vector."""
-    if not len(rows):
-        return {str(dose): None for dose in DOSES}
-    goal = _removal(effects, rows, way)
-    return {str(dose): goal.by(effects.law(rows, way, 0, vector, dose)) for dose in DOSES}
+def _rivals(goal: Removal, effects: Effects, rows: Sequence[int], length: float, seed: int) -> list[Rival]:
+    """On the pairs of the vector: other directions of its length; of random ones the mean and the largest."""
+    shifts = effects.shifts[rows]
 
-
-class Removal(NamedTuple):
-    """The laws of some pairs: that after their second texts is where steering should lead."""
-
-    target: np.ndarray
-    """probabilities `[n, tokens]`"""
-    without: float
-    """divergence of the unsteered law from it, in nats"""
-
-    def by(self, steered: np.ndarray) -> float | None:
-        """Share of the divergence that is gone under log-laws `[n, tokens]`; below 0 it has grown."""
-        return 1 - divergence(self.target, steered) / self.without if self.without > 0 else None
-
-
-def _removal(effects: Effects, rows: np.ndarray, way: np.ndarray) -> Removal:
-    first, second = (effects.law(rows, way, side, None) for side in (0, 1))
-    target = np.exp(second.astype(np.float64))
-    return Removal(target, divergence(target, first))
-
-
-def _rivals(effects: Effects, rows: np.ndarray, way: np.ndarray, length: float, seed: int) -> list[Rival]:
-    """On the pairs that carry the vector, each turned its way: other directions of the vector's length."""
-    if not len(rows):
-        return []
-    goal = _removal(effects, rows, way)
-    shifts = effects.shifts[rows] * way[:, None]
-
-    def effect(direction: np.ndarray) -> tuple[float | None, float]:
-        removed = goal.by(effects.law(rows, way, 0, direction * length))
-        return removed, float((shifts @ direction > 0).mean())
+    def share(direction: np.ndarray) -> float:
+        return float((shifts @ direction > 0).mean())
 
     found = [
-        Rival(name=name, removed=removed, forward=forward, largest=None)
+        Rival(
+            name=name, removed=goal.by(effects.unit(name) * length)[0], forward=share(effects.unit(name)), largest=None
+        )
         for name in RIVALS
-        for removed, forward in [effect(effects.unit(name))]
     ]
-    drawn = [effect(one) for one in random_directions(RANDOM, seed, 0, shifts.shape[1])]
-    known = [one for one, _ in drawn if one is not None]
-    forward = float(np.mean([share for _, share in drawn]))
-    mean = float(np.mean(known)) if known else None
-    return [
-        *found,
-        Rival(name=f"{RANDOM} random directions", removed=mean, forward=forward, largest=max(known, default=None)),
-    ]
+    drawn = random_directions(RANDOM, seed, 0, shifts.shape[1])
+    known = [removed for one in drawn if (removed := goal.by(one * length)[0]) is not None]
+    mean, largest = (float(np.mean(known)), max(known)) if known else (None, None)
+    forward = float(np.mean([share(one) for one in drawn]))
+    return [*found, Rival(name=f"{RANDOM} random directions", removed=mean, forward=forward, largest=largest)]
 
 
 def perplexity_of(
@@ -268,17 +301,18 @@ def perplexity_of(
     batch_tokens: int,
     state: Path,
 ) -> dict[str, list[float]]:
-    """Perplexity of neutral texts: `""` without steering, and of each vector under all doses as a multiple of that."""
-    from shiftscope.metrics.truthfulness import perplexity
+    """Perplexity of neutral texts: `""` without steering, and of each vector under all doses as a multiple of that.
 
+    Raises:
+        ShiftScopeError: the model does more to its logits than to unembed the final norm, or its tokenizer has no file.
+    """
     lines = neutral.read_text(encoding="utf-8").splitlines()
     texts = [
         Text(_cut(line, tokenizer, context_length(model)), 0, f"{neutral} line {number}")
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
-    steerings = [np.zeros(width)]
-    steerings += [dose * vector for vector in vectors.values() for dose in DOSES]
+    steerings = [np.zeros(width), *(dose * vector for vector in vectors.values() for dose in DOSES)]
     likely, tokens = log_probabilities(
         model, tokenizer, texts, layer, np.stack(steerings).astype(np.float32),
         batch_tokens=batch_tokens, state=state, progress="perplexity under steering",
@@ -290,8 +324,10 @@ def perplexity_of(
 
 def _cut(text: str, tokenizer: PreTrainedTokenizerBase, context: int | None) -> str:
     """As much of a text from its beginning as the model reads."""
+    if context is None or not tokenizer.is_fast:
+        return text
     ends = [end for _, end in tokenizer(text, return_offsets_mapping=True)["offset_mapping"]]
-    return text if context is None or len(ends) <= context else text[: ends[context - 1]]
+    return text if len(ends) <= context else text[: ends[context - 1]]
 
 
 def caveats(card: VectorsCard) -> list[str]:
@@ -330,13 +366,19 @@ def _doubts(one: VectorCard) -> Iterator[str]:
     if one["carriers"] < FEWEST_PAIRS:
         yield f"is carried by {one['carriers']} held-out pairs only: what it does is hardly measured."
         return
-    removed, best = one["removed"]["1.0"], max((value or 0.0 for value in one["removed"].values()), default=0.0)
+    removed, error = one["removed"]["1.0"], one["removed_error"]
+    if removed is None:
+        return
+    by_name = {rival["name"]: rival for rival in one["rivals"]}
     chance = next((rival["largest"] for rival in one["rivals"] if rival["largest"] is not None), None)
-    if removed is not None and chance is not None and best <= max(chance, 0.0):
+    if chance is not None and removed <= max(chance, 0.0):
         yield (
-            f"brings the next token's law no nearer to what it should be ({removed:.0%} at scale 1, {best:.0%} at best) than a random "
-            f"direction does ({chance:.0%}): added where it was read it hardly steers."
+            f"removes {removed:.0%} of the divergence at scale 1, no more than the best of {RANDOM} random directions ({chance:.0%}) or "
+            "none at all: added where it was read it hardly steers."
         )
-    by_mean = next((rival["removed"] for rival in one["rivals"] if rival["name"] == RIVALS[0]), None)
-    if removed is not None and by_mean is not None and by_mean > removed + 0.05:
-        yield f"removes less of the divergence ({removed:.0%}) than the mean difference of the same length does ({by_mean:.0%})."
+    by_mean = by_name[RIVALS[0]]["removed"]
+    if by_mean is not None and by_mean > removed + 2 * (error or 0.0):
+        yield (
+            f"removes less of the divergence ({removed:.0%}{'' if error is None else f' ± {error:.0%}'}) than the mean difference of the "
+            f"same length does ({by_mean:.0%})."
+        )

@@ -58,11 +58,13 @@ class VectorCard(TypedDict):
     forward: float
     forward_held_out: float | None
     carriers: int
-    """held-out pairs that carry it"""
+    """held-out pairs that carry it, by the code that training pairs are counted by"""
+    measured: int
+    """of those that go its way, a random sample on which its effect was measured"""
     energy: float
     """share of the training shifts' energy that lies along it"""
     stability: float | None
-    """median over other seeds of the largest absolute cosine of one of their vectors with it"""
+    """median over other seeds of the absolute cosine of the one of their vectors that is matched to it; None of what all pairs share"""
     to_mean: float
     """cosine to the mean difference"""
     near: list[tuple[str, float]]
@@ -71,7 +73,9 @@ class VectorCard(TypedDict):
     lowers: list[str]
     removed: dict[str, float | None]
     """share of the divergence of the next token's law from that after the second text that each dose removes; below 0 it grows"""
-    perplexity: dict[str, float]
+    removed_error: float | None
+    """standard error of that at scale 1, over pairs"""
+    perplexity: dict[str, float | None]
     """of neutral texts under each dose, as a multiple of that without"""
     rivals: list[Rival]
 
@@ -84,7 +88,7 @@ class VectorsCard(TypedDict):
     manifest: dict[str, Any]
     held_out: int
     largest_group: int
-    perplexity: float
+    perplexity: float | None
     vectors: list[VectorCard]
     unfollowed: list[str]
     """label columns that no vector follows"""

@@ -86,16 +86,16 @@ def summary(card: VectorsCard) -> str:
             share(one["forward_held_out"]) + f" of {one['carriers']}",
             plain(one["stability"]),
             plain(one["to_mean"]),
-            share(one["removed"]["1.0"]),
+            share(one["removed"]["1.0"]) + ("" if one["removed_error"] is None else f" ± {one['removed_error']:.0%}"),
             *map(share, others),
             share(random),
-            f"× {one['perplexity']['1.0']:.3g}",
+            price(one["perplexity"]["1.0"]),
         ]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     note = (
         "KL removed: while the model reads a pair's first text the vector is added; of the divergence of the next token's law from the one "
-        "after the second text, the share that this removes, on held-out pairs that carry the vector (below 0 it grows). Beside it other "
-        "directions of the same length on the same pairs, which the vector itself picked. Perplexity: of neutral texts, against unsteered."
+        "after the second text, the share that this removes, on a sample of held-out pairs that carry the vector and go its way "
+        "(below 0 it grows). Beside it other directions of the same length on the same pairs: the vector's own choice, which favours it. Perplexity: of neutral texts, against unsteered."
     )
     return "\n".join(rows) + "\n\n" + note
 
@@ -106,7 +106,7 @@ def one_vector(one: VectorCard) -> str:
         f"| {cell(pair['text_0'])} | {cell(pair['text_1'])} | {pair['times']:.1f} |" for pair in one["strongest"]
     )
     doses = "\n".join(
-        f"| {dose} | {share(one['removed'][dose])} | × {one['perplexity'][dose]:.3g} |" for dose in one["removed"]
+        f"| {dose} | {share(one['removed'][dose])} | {price(one['perplexity'][dose])} |" for dose in one["removed"]
     )
     near = ", ".join(f"{name} {cosine:.2f}" for name, cosine in one["near"][:4]) or "there is no other"
     return "\n\n".join(
@@ -140,3 +140,8 @@ def share(value: float | None) -> str:
 def plain(value: float | None) -> str:
     """A number, or a dash."""
     return "–" if value is None else f"{value:.2f}"
+
+
+def price(value: float | None) -> str:
+    """A multiple of the unsteered perplexity, or a dash."""
+    return "–" if value is None else f"× {value:.3g}"

@@ -89,6 +89,8 @@ def _curves(one: VectorCard) -> list[Curve]:
         drawn = [max(value, -1.0) for value in removed]
         found.append(_curve("KL removed", [0.0, *drawn], 0.0, [_share(value) for value in removed]))
     perplexity = [one["perplexity"][str(dose)] for dose in DOSES]
+    if any(value is None for value in perplexity):
+        return found
     heights = [min(math.log10(max(value, 1e-3)), 3.0) for value in perplexity]
     return [*found, _curve("perplexity", [0.0, *heights], 0.0, [f"×{value:.3g}" for value in perplexity])]
 

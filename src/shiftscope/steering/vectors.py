@@ -19,6 +19,8 @@ from shiftscope.vocabulary import SHARED, SIGNIFICANT
 
 FLIPS = 999
 """of signs, in the test of whether pairs share anything"""
+SAMPLE = 64
+"""held-out pairs of a vector that are named"""
 HARDLY = 0.02
 """a code whose typical length is a smaller share of the median shift is dead"""
 NAMED = 0.5
@@ -34,6 +36,16 @@ class ExportSlice(Strict):
 
     variants: list[str]
     """in the order of the files that are written"""
+
+
+class HeldOutPairs(TypedDict):
+    """The held-out pairs that carry a vector, by the same measure as training pairs do, each the way it was given."""
+
+    pairs: int
+    forward: float | None
+    """the share of these whose shift goes its way"""
+    rows: list[int]
+    """a random sample of those that do, places among the held-out pairs"""
 
 
 class VectorFacts(TypedDict):
@@ -56,6 +68,7 @@ class VectorFacts(TypedDict):
     correlations: dict[str, float]
     pairs: dict[str, int]
     forward: dict[str, float]
+    held_out: dict[str, HeldOutPairs]
     recommended: NotRequired[str]
     sha256: NotRequired[str]
     others_sha256: NotRequired[str]
@@ -117,6 +130,12 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
     return read_tensors(path)[0]
 
 
+def read_others(path: Path) -> tuple[dict[str, np.ndarray], list[int]]:
+    """The vectors `[d]` of other seeds, called `seed_3.name`, and which seeds these are: one may have none."""
+    arrays, about = read_tensors(path)
+    return arrays, about.get("seeds", [])
+
+
 class Vector(NamedTuple):
     """One exported vector `[d]`, and what it rests on."""
 
@@ -128,6 +147,7 @@ class Vector(NamedTuple):
     """training pairs that carry it"""
     forward: float
     """the share of these whose shift goes its way"""
+    held_out: HeldOutPairs
 
 
 def described(found: list[Vector]) -> dict[str, Any]:
@@ -138,6 +158,7 @@ def described(found: list[Vector]) -> dict[str, Any]:
         "correlations": {one.name: one.correlation for one in found if one.correlation is not None},
         "pairs": {one.name: one.pairs for one in found},
         "forward": {one.name: one.forward for one in found},
+        "held_out": {one.name: one.held_out for one in found},
     }
 
 
@@ -150,6 +171,7 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
     """
     names = concept_names(data, codes_of(variant, arrays, *data.sides(0, "test")))
     used = {one.code: one for one in usages(variant, arrays, *data.training_sides(0))}
+    held_out = shift_codes(variant, arrays, *data.sides_as_given(0, "test"))
     found = []
     for index in np.flatnonzero(arrays["alive"]):
         if index not in used:
@@ -159,8 +181,17 @@ def named_vectors(data: PairEmbeddings, variant: type[Variant], arrays: Arrays) 
         sign = np.sign(correlation) if correlation else (1.0 if usage.forward >= 0.5 else -1.0)
         forward = usage.forward if sign > 0 else 1 - usage.forward
         vector = (arrays["decoder"][index] * sign * usage.length).astype(np.float32)
-        found.append(Vector(name, vector, correlation and abs(correlation), usage.pairs, forward))
+        code = held_out[:, index] * sign
+        carried = _held_out(np.abs(code) >= usage.least, code > 0)
+        found.append(Vector(name, vector, correlation and abs(correlation), usage.pairs, forward, carried))
     return found
+
+
+def _held_out(carry: np.ndarray, forward: np.ndarray) -> HeldOutPairs:
+    """Of the held-out pairs which carry a vector, and which go its way, bool `[n]` each."""
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(carry & forward))[:SAMPLE]
+    share = float(forward[carry].mean()) if carry.any() else None
+    return HeldOutPairs(pairs=int(carry.sum()), forward=share, rows=sorted(map(int, rows)))
 
 
 def shared_vector(data: PairEmbeddings) -> Vector | None:
@@ -175,7 +206,11 @@ def shared_vector(data: PairEmbeddings) -> Vector | None:
     mean = shifts.mean(0)
     projections = shifts @ mean / np.linalg.norm(mean)
     vector = (mean / np.linalg.norm(mean) * np.median(projections)).astype(np.float32)
-    return Vector(SHARED, vector, None, len(shifts), float((projections > 0).mean()))
+    before, after = data.sides_as_given(0, "test")
+    forward = (after - before) @ mean > 0
+    every = np.ones(len(forward), bool)
+    held_out = _held_out(every, every) | {"forward": float(forward.mean()) if len(forward) else None}
+    return Vector(SHARED, vector, None, len(shifts), float((projections > 0).mean()), HeldOutPairs(**held_out))
 
 
 class Usage(NamedTuple):
@@ -185,6 +220,18 @@ class Usage(NamedTuple):
     pairs: int
     forward: float
     length: float
+    least: float
+    """the absolute code, in units of shifts, from which on a pair carries it"""
+
+
+def shift_codes(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Codes `[n, k]` of pairs of embeddings `[n, d]` in units of their shifts, counted from the code of no shift."""
+    shifts = (after - before).astype(np.float64)
+    goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
+    unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
+    none = np.zeros_like(before[:1])
+    codes = codes_of(variant, arrays, before, after) - codes_of(variant, arrays, none, none)
+    return codes.astype(np.float64) * unit[:, None]
 
 
 def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np.ndarray) -> list[Usage]:
@@ -196,12 +243,7 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
     says: so adding the vector once makes one typical shift, whatever units codes have, and a few odd pairs do not matter. A
     code whose shifts are hardly any share of the typical shift, or go against its direction, has no vector.
     """
-    shifts = (after - before).astype(np.float64)
-    goal = np.linalg.norm(variant.target(arrays, shifts), axis=1)
-    unit = np.linalg.norm(shifts, axis=1) / np.where(goal > 0, goal, np.inf)
-    none = np.zeros_like(before[:1])
-    codes = codes_of(variant, arrays, before, after) - codes_of(variant, arrays, none, none)
-    codes = codes.astype(np.float64) * unit[:, None]
+    shifts, codes = (after - before).astype(np.float64), shift_codes(variant, arrays, before, after)
     typical_shift = np.median(np.linalg.norm(shifts, axis=1))
     projections = shifts @ arrays["decoder"].T.astype(np.float64)
     found = []
@@ -213,7 +255,7 @@ def usages(variant: type[Variant], arrays: Arrays, before: np.ndarray, after: np
         carries = np.abs(code) >= typical / 2
         length = float(np.median(projection[carries] * np.sign(code[carries])))
         if length > 0:
-            found.append(Usage(index, int(carries.sum()), float((code[carries] > 0).mean()), length))
+            found.append(Usage(index, int(carries.sum()), float((code[carries] > 0).mean()), length, typical / 2))
     return found
 
 
