@@ -20,7 +20,7 @@ from shiftscope.config.read import read_config
 from shiftscope.config.sections import seeds_of
 from shiftscope.downloads import FOLDER as DOWNLOADS
 from shiftscope.errors import ShiftScopeError, unknown
-from shiftscope.files import canonical_json
+from shiftscope.files import canonical_json, read_json
 from shiftscope.report.latents import LATENT_TEMPLATES
 from shiftscope.report.page import TEMPLATES
 from shiftscope.report.run_facts import warnings_in
@@ -265,14 +265,30 @@ def remember():
 
 def say(*lines):
     """Lines on the terminal, over the live line that may stand there."""
+    if not lines:
+        return
     print(("\r\033[K" if sys.stderr.isatty() else "") + "\n".join(lines), file=sys.stderr)
 
 
+def splits():
+    """Of every dataset that is there for its vectors, how many rows were used and how many held out."""
+    for dataset in dict.fromkeys(dataset for _, dataset in STUDY.for_vectors()):
+        manifest = Path(paths.PAIRS_MANIFEST.format(dataset=dataset))
+        if manifest.exists():
+            facts = read_json(manifest)
+            train, test = (facts["counts"][split] for split in ("train", "test"))
+            yield (
+                f"{dataset}: {train} pairs to learn from, {test} held out ({test / (train + test):.0%} of the rows; the largest group"
+                f" has {facts['largest_group']}); {facts['rejected']} of {facts['rows']} rows left out"
+            )
+
+
 def tell():
-    """Say again, where the run ends, what it warned of: on the way it went by."""
+    """Say again, where the run ends, what it warned of, and what was held out: on the way it went by."""
     found = list(warnings())
     if found:
         say("Warnings:", *found)
+    say(*splits())
 
 
 onsuccess:

@@ -58,6 +58,8 @@ def test_vectors_a_card_and_a_page_are_there(finished):
     folder, done = finished
     said = done.stdout + done.stderr
     assert "1 of 61 rows are left out: 1 row: the two texts are identical (row 61)" in said
+    assert "mine: 36 pairs to learn from, 24 held out (40% of the rows; the largest group has " in said
+    assert "1 of 61 rows left out" in said
     assert "columns guessed: 'casual' holds the texts before, 'formal' those after" in said
     here = folder / "results/vectors/lm/mine"
     card = json.loads((here / "card.json").read_text())

@@ -27,7 +27,7 @@ from shiftscope.files import atomic, canonical_json, read_tensors, write_tensors
 from shiftscope.models import Model, Replica
 from shiftscope.training.blocks import TrainSlice, VariantSlice, check_finite, train_each
 from shiftscope.training.checkpoint import load_optimiser, optimiser_tensors
-from shiftscope.training.draws import device, normal
+from shiftscope.training.draws import device, normal, repeatable
 from shiftscope.variants.base import Arrays, Facts, Streamed, decode, in_raw_space, unit_rows
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,8 @@ def train_replicas(
         }
         if not all(path.exists() for paths in own.values() for path in paths):
             learners = [Learner(settings[replica.setting], replica, n_codes, stream.d) for replica in members]
-            one.run(learners, checkpoint_seconds)
+            with repeatable():
+                one.run(learners, checkpoint_seconds)
         files |= own
     return KeptModels([(replica, path) for replica in replicas for path in files[replica]])
 
