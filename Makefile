@@ -15,7 +15,7 @@ run: install ## build everything that config.yaml asks for; the report is result
 
 # What the user names reaches a shell as it stands, in the environment: as part of a recipe, or expanded by make, it could be run.
 # Only names of the command line count: others, such as GROUP, may stand in anybody's environment.
-OWN := PAIRS AFTER LM CODES TEXT_0 TEXT_1 GROUP CONCEPTS TEMPLATE ENCODING
+OWN := PAIRS AFTER LM CODES TEXT_0 TEXT_1 GROUP CONCEPTS TEMPLATE ENCODING LAYER
 $(foreach name,$(OWN),$(if $(findstring command line,$(origin $(name))),,$(eval override $(name) :=)))
 $(foreach name,$(OWN),$(eval override $(name) := $$(value $(name))))
 $(foreach name,$(OWN),$(eval vectors: export OWN_$(name) := $$(value $(name))))
@@ -23,7 +23,7 @@ vectors: install ## own pairs in, steering vectors out: make vectors PAIRS=my_pa
 	@test -n "$$OWN_PAIRS" || { echo "name your file: make vectors PAIRS=my_pairs.csv" >&2; exit 1; }
 	@config=$$($(BIN)/python -m shiftscope.config.from_pairs --pairs="$$OWN_PAIRS" --after="$$OWN_AFTER" --lm="$${OWN_LM:-smollm2_135m}" --codes="$$OWN_CODES" \
 		--text-0="$$OWN_TEXT_0" --text-1="$$OWN_TEXT_1" --group="$$OWN_GROUP" --concepts="$$OWN_CONCEPTS" --template="$$OWN_TEMPLATE" \
-		--encoding="$$OWN_ENCODING") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
+		--encoding="$$OWN_ENCODING" --layer="$$OWN_LAYER") && $(BIN)/snakemake vectors --cores $(CORES) --configfile "$$config"
 
 # three processes, for two cores: some tests wait; the longest are handed out first, one by one
 test: $(VENV)/dev ## run the tests

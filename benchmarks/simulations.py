@@ -2,7 +2,8 @@
 
 `python benchmarks/simulations.py [--networks 32] [--alone 4]` trains networks of `config.yaml`'s size in worlds of three concepts
 in one process, and some of them each in a process of its own, as a script per simulation would. It prints networks per
-second of both, start of Python included, and their ratio.
+second of both, start of Python included, and their ratio. Seen: 5.3 on two CPU cores (memory-bound); on an H100, where a step of
+many networks takes as long as one of one, 31 with 32 networks and 317 with 256.
 """
 
 import argparse

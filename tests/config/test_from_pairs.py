@@ -109,6 +109,13 @@ def test_names_tell_files_apart():
     assert names == {"x.v1", "x.v2", "x", "my_pairs"}
 
 
+def test_a_layer_is_the_language_models(folder):
+    _, read = study(given={"layer": "resid_post.15"})
+    assert read.lms["smollm2_135m"].layer == "resid_post.15"
+    done = ask(folder, "--pairs=a.csv", "--layer=15")
+    assert done.returncode == 1 and "a layer is final_norm, or resid_post.L" in done.stderr
+
+
 def test_two_files_of_lines(folder):
     ask(folder, "--pairs=before.txt", "--after", "after.txt")
     written = yaml.safe_load((folder / "work/vectors/before.yaml").read_text())

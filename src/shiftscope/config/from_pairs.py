@@ -46,7 +46,7 @@ def config_of(
         pairs: files, a pattern, or the folder of a dataset.
         lm: the name of a language model of config.yaml, a Hugging Face folder, or a GGUF file.
         known: the language models of config.yaml, as it has them.
-        given: keys of the dataset beside its path, such as text_0, text_1, template.
+        given: keys of the dataset beside its path, such as text_0, text_1, template; `layer` is the language model's.
         codes: numbers of codes: one fixes it, among several it is chosen.
 
     Raises:
@@ -54,6 +54,8 @@ def config_of(
     """
     name, entry = _lm(lm, known)
     params = {key: value for key, value in given.items() if value}
+    if "layer" in params:
+        entry = {key: value for key, value in entry.items() if key != "layers"} | {"layer": params.pop("layer")}
     if "concepts" in params:
         params["concepts"] = [one.strip() for one in params["concepts"].split(",")]
     dataset = {"kind": "own", "path": pairs[0] if len(pairs) == 1 else pairs, **params}
@@ -129,7 +131,7 @@ def main() -> None:
     )
     parser.add_argument("--lm", default="smollm2_135m")
     parser.add_argument("--codes", default="")
-    for key in ("text-0", "text-1", "group", "concepts", "template", "encoding"):
+    for key in ("text-0", "text-1", "group", "concepts", "template", "encoding", "layer"):
         parser.add_argument(f"--{key}", default="")
     arguments = vars(parser.parse_args())
     pairs, after, lm, codes = (arguments.pop(key) for key in ("pairs", "after", "lm", "codes"))
