@@ -227,6 +227,8 @@ def warnings():
             messages = warnings_in(path)
             more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
             yield from (f"{path}: {message}{more}" for message in messages[:1])
+            if path.parts[len(paths.LOGS.parts)] in ("make_pairs", "diagnose_pairs"):  # what users can mend
+                yield from (f"{path}: {message}" for message in messages[1:])
 
 
 STARTED = time.time()
@@ -283,12 +285,19 @@ def splits():
             )
 
 
+def doubts():
+    """What speaks against vectors, as their cards have it."""
+    for card in map(Path, cards_of_vectors(paths.VECTORS_CARD)):
+        if card.exists():
+            yield from (f"{card.parent}: {sentence}" for sentence in read_json(card)["caveats"])
+
+
 def tell():
     """Say again, where the run ends, what it warned of, and what was held out: on the way it went by."""
     found = list(warnings())
     if found:
         say("Warnings:", *found)
-    say(*splits())
+    say(*splits(), *doubts())
 
 
 onsuccess:

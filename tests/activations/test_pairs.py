@@ -178,7 +178,7 @@ def test_chat_messages_are_joined_by_the_models_template():
         read_texts(pairs, {"chat": True}, tokenizer)
     tokenizer.chat_template = CHAT
     texts = read_texts(pairs, {"chat": True}, tokenizer)
-    assert texts == ["a : king the : red ", "a : king the : blue "]  # the tokenizer itself puts <s> before them
+    assert texts == ["a : king the : red", "a : king the : blue"]  # the tokenizer itself puts <s> before them
     assert tokenizer(texts[0])["input_ids"][:2] == [1, tokenizer.convert_tokens_to_ids("a")]
     assert read_texts(pairs, {}, tokenizer)[0] == json.dumps(messages[0])
 

@@ -96,10 +96,18 @@ def test_a_config_that_was_edited_is_not_overwritten(folder):
     assert again.returncode == 0
     path = folder / "work/vectors/mine.yaml"
     path.write_text(path.read_text().replace("codes:", "seed: 3\n    codes:"))
-    for pairs in ("mine.csv", "other/mine.csv"):
-        done = ask(folder, f"--pairs={pairs}")
-        assert done.returncode == 1 and "work/vectors/mine.yaml stands there already and differs" in done.stderr
-        assert "make run TARGET=vectors CONFIG=work/vectors/mine.yaml" in done.stderr and "seed: 3" in path.read_text()
+    done = ask(folder, "--pairs=mine.csv")
+    assert done.returncode == 1 and "work/vectors/mine.yaml was edited: run it as it is" in done.stderr
+    assert "make run TARGET=vectors CONFIG=work/vectors/mine.yaml" in done.stderr and "seed: 3" in path.read_text()
+
+
+def test_a_config_that_was_not_edited_is_replaced_for_the_same_file_alone(folder):
+    ask(folder, "--pairs=mine.csv")
+    assert ask(folder, "--pairs=mine.csv", "--text-0=casual", "--template={question}\\n{text}").returncode == 0
+    written = yaml.safe_load((folder / "work/vectors/mine.yaml").read_text())["pairs"]["mine"]
+    assert written["text_0"] == "casual" and written["template"] == "{question}\n{text}"
+    done = ask(folder, "--pairs=other/mine.csv")
+    assert done.returncode == 1 and "work/vectors/mine.yaml is for another file of that name" in done.stderr
 
 
 def test_names_tell_files_apart():
@@ -111,7 +119,7 @@ def test_names_tell_files_apart():
 
 def test_a_layer_is_the_language_models(folder):
     _, read = study(given={"layer": "resid_post.15"})
-    assert read.lms["smollm2_135m"].layer == "resid_post.15"
+    assert read.lms["smollm2_135m_resid_post.15"].layer == "resid_post.15"
     done = ask(folder, "--pairs=a.csv", "--layer=15")
     assert done.returncode == 1 and "a layer is final_norm, or resid_post.L" in done.stderr
 

@@ -24,7 +24,7 @@ from shiftscope.evaluation.vector_card import (
     card_of,
     caveats,
 )  # fmt: skip
-from shiftscope.evaluation.vector_readme import markdown
+from shiftscope.evaluation.vector_readme import differing, markdown
 from shiftscope.files import write_json, write_tensors
 from shiftscope.pair_embeddings import PairEmbeddings, write_embeddings
 from shiftscope.report.vectors import render_vectors
@@ -88,10 +88,10 @@ def inputs(folder, layer, vectors, others=None, names=None, carried=12, truth=Fa
     write_embeddings(folder / "e.safetensors", folder / "e.json", arrays, data.facts, {})
     pq.write_table(pa.table({"text_0": texts[:N], "text_1": texts[N:]}), folder / "pairs.parquet")
     manifest = {"counts": {"train": N - HELD_OUT, "test": HELD_OUT, "single": 0}, "rejected": 2, "rows": N + 2, "rejected_reasons": ["2 rows: <b>the row is blank</b>"],
-                "text_columns": ["plain", "blue"], "template": "{text}", "chat": False, "largest_group": 1}  # fmt: skip
+                "text_columns": ["plain", "blue"], "template": "{text}", "chat": False, "largest_group": 1, "orientation": "given"}  # fmt: skip
     write_json(folder / "pairs.json", manifest)
     names = names or list(vectors)
-    about = {"lm": "tiny", "layer": layer, "dataset": "mine", "variant": "ssae", "seed": 0, "names": names, "correlations": {},
+    about = {"lm": "tiny", "layer": layer, "dataset": "mine", "variant": "ssae", "kind": "ssae", "seed": 0, "names": names, "correlations": {},
              "pairs": dict.fromkeys(names, 24), "forward": dict.fromkeys(names, 1.0), "recommended": "explains best",
              "held_out": {name: {"pairs": carried, "forward": 1.0 if carried else None, "rows": list(range(carried))} for name in names}}  # fmt: skip
     (folder / "recommended").mkdir()
@@ -247,3 +247,36 @@ def test_labels_that_no_vector_follows_are_named_where_enough_pairs_tell(tmp_pat
     assert _unfollowed(told, {"names": ["up", "code_1"]}) == ["down"]
     few = replace(told, split=np.repeat([0, 1], [N - 9, 9]).astype(np.uint8))
     assert _unfollowed(few, {"names": ["up"]}) == [] and _unfollowed(data, {"names": []}) == []
+
+
+def test_pairs_stand_as_they_were_given_also_where_they_go_against_the_vector(tmp_path):
+    found, _ = inputs(tmp_path, "final_norm", {"back": -mean_of("final_norm")})
+    (back,) = card_of(ASKED, found, tmp_path / "state")["vectors"]
+    assert all(pair["text_0"].endswith("red") and pair["text_1"].endswith("blue") for pair in back["strongest"])
+    assert back["strongest"][0]["times"] < 0 and back["to_mean"] == pytest.approx(-1, abs=0.01) and back["along"] < 0.5
+
+
+def test_a_vector_that_pairs_go_either_way_is_said_not_to_turn_first_texts_into_second_ones(card):
+    found, _, _ = card
+    told = {"manifest": {**found["manifest"], "orientation": "given"}}
+    assert not any("test of flipped signs" in line for line in caveats(found | told))  # `shared` is among them
+    copy = found["vectors"][1] | {"near": []}
+    about = {**found["about"], "names": ["copy"], "correlations": {}}
+    said = caveats(found | told | {"about": about, "vectors": [copy | {"forward": 0.52}]})
+    assert said[0].startswith("By a test of flipped signs the pairs share no shift")
+    assert any(
+        line.startswith("copy goes one way in 52% of the training pairs that carry it and the other way in the rest")
+        for line in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shown"),
+    [
+        ("short red", "short blue", ("short red", "short blue")),
+        ("x" * 100 + " red", "x" * 100 + " blue", ("…" + "x" * 24 + " red", "…" + "x" * 24 + " blue")),
+        ("y" * 60, "y" * 60 + "!", ("…" + "y" * 25, "…" + "y" * 25 + "!")),
+    ],
+)
+def test_what_two_long_texts_have_in_common_is_cut(first, second, shown):
+    assert differing(first, second) == shown

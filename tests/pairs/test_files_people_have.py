@@ -337,7 +337,7 @@ def test_a_template_takes_any_column_and_whitespace_as_it_stands(tmp_path):
     assert frozenset(("0{x} May I a?\n (A)", "0{x} May I a?\n (B) ")) in found and len(found) == 6
     with pytest.raises(
         ShiftScopeError,
-        match=r"column 'wrong' holds the same text in all 6 rows.*template: '\{the question\} \{text\}'",
+        match=r"column 'wrong' holds the same text in all 6 rows.*template: '\{the question\}\{text\}' \(make vectors: TEMPLATE=",
     ):
         pairs_of(tmp_path / "caa.json", **named)
 

@@ -168,6 +168,29 @@ def test_what_does_not_fit_is_named(given, name, layer, said):
     assert not any(module._forward_hooks for module in model.modules())
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"layer": 15}, r"layer=15 is no name of a layer: write layer='resid_post\.15'"),
+        ({"layer": "final_norm", "scale": "2"}, "scale='2' is not a number"),
+    ],
+)
+def test_arguments_of_another_type_are_named(given, said):
+    with pytest.raises(ShiftScopeError, match=said), shiftscope.steer(make_model("llama"), VECTORS, "french", **given):
+        pass
+
+
+def test_the_file_that_only_describes_vectors_is_named(tmp_path):
+    (tmp_path / "steering_vectors.json").write_text("{}")
+    with (
+        pytest.raises(
+            ShiftScopeError, match=r"only describes vectors: give steering_vectors\.safetensors, or the folder"
+        ),
+        shiftscope.steer(make_model("llama"), tmp_path / "steering_vectors.json", "french"),
+    ):
+        pass
+
+
 def test_the_package_says_what_it_has():
     assert shiftscope.steer and shiftscope.ShiftScopeError is ShiftScopeError
     with pytest.raises(AttributeError, match="has no attribute 'stear'"):

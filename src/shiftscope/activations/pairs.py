@@ -87,8 +87,9 @@ def embed_pairs(
 def read_texts(table: pa.Table, facts: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """What a language model reads of a table of pairs: all first texts, then all second ones.
 
-    Chat messages are joined by the model's own template. It often begins with the token that the tokenizer puts before every
-    text anyway, which is then left out.
+    Chat messages are joined by the model's own template, up to the end of the last message: what a template puts behind it, to end the
+    turn, is the same whatever was said. It often begins with the token that the tokenizer puts before every text anyway, which is then
+    left out.
 
     Raises:
         ShiftScopeError: texts are chat messages, and the model has no template for them.
@@ -110,7 +111,10 @@ def _joined(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], 
     from jinja2.exceptions import TemplateError
 
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False)
+        joined = tokenizer.apply_chat_template(messages, tokenize=False)
+        last = messages[-1]["content"].strip()
+        place = joined.rfind(last) if last else -1
+        return joined if place < 0 else joined[: place + len(last)]
     except (TemplateError, ValueError, KeyError, TypeError) as error:
         roles = ", ".join(message["role"] for message in messages)
         raise ShiftScopeError(

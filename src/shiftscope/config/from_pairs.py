@@ -7,6 +7,7 @@ edits it, and nothing that is still valid is computed again.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from shiftscope.files import write_text
 from shiftscope.vocabulary import CHECKPOINT, MAPPED, TRAINED, UNTRAINED
 
 FOLDER = Path("work/vectors")
+MARK = "# as it was written: sha256 "
+"""what stands before the digest of the rest, by which an edit is told"""
 SIZES = [1, 2, 3, 4, 6]
 """numbers of codes among which one is chosen without labels"""
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -54,8 +57,11 @@ def config_of(
     """
     name, entry = _lm(lm, known)
     params = {key: value for key, value in given.items() if value}
-    if "layer" in params:
+    if "layer" in params:  # a name of its own, so that vectors of several layers stand beside each other
         entry = {key: value for key, value in entry.items() if key != "layers"} | {"layer": params.pop("layer")}
+        name = f"{name}_{entry['layer']}"
+    if "template" in params:
+        params["template"] = params["template"].replace("\\n", "\n")
     if "concepts" in params:
         params["concepts"] = [one.strip() for one in params["concepts"].split(",")]
     dataset = {"kind": "own", "path": pairs[0] if len(pairs) == 1 else pairs, **params}
@@ -111,14 +117,19 @@ def _written(sections: dict[str, Any]) -> Path:
     Raises:
         ShiftScopeError: another stands there.
     """
-    path = FOLDER / f"{next(iter(sections['pairs']))}.yaml"
-    text = HEAD.format(path=path) + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    ((dataset, entry),) = sections["pairs"].items()
+    path = FOLDER / f"{dataset}.yaml"
+    body = yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120)
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    kept = old.partition(MARK)[2]
+    edited = bool(old) and hashlib.sha256(kept[64 + 1 :].encode()).hexdigest() != kept[:64]
+    other = old and not edited and yaml.safe_load(old)["pairs"][dataset]["path"] != entry["path"]
+    if edited or other:
+        why = "was edited" if edited else "is for another file of that name"
         raise ShiftScopeError(
-            f"{path} stands there already and differs, by an edit or for another file of that name: run it as it is (make run "
-            f"TARGET=vectors CONFIG={path}), or delete it first"
+            f"{path} {why}: run it as it is (make run TARGET=vectors CONFIG={path}), or delete it first"
         )
-    write_text(path, text)
+    write_text(path, f"{HEAD.format(path=path)}{MARK}{hashlib.sha256(body.encode()).hexdigest()}\n{body}")
     return path
 
 

@@ -39,6 +39,8 @@ FEWEST_PAIRS = 10
 """pairs below which a share or an effect says little, which is said"""
 STRONGEST, TOKENS, RANDOM = 5, 8, 9
 """pairs and next tokens that are named, and random directions beside each vector"""
+MOSTLY = 0.75
+"""share of a vector's training pairs below which it is said that they go either way"""
 NEAR_COPY = 0.9
 """cosine from which on two vectors are called nearly the same"""
 RIVALS = ("mean difference", "first principal component")
@@ -213,7 +215,7 @@ def _vector_card(
     raised, lowered = _tokens(effects, vector, rows)
     return VectorCard(
         name=name, length=length, pairs=about["pairs"][name], forward=about["forward"][name],
-        forward_held_out=held_out["forward"], carriers=held_out["pairs"], measured=len(rows), energy=float(energy),
+        forward_held_out=held_out["forward"], along=float((effects.shifts @ unit > 0).mean()), carriers=held_out["pairs"], measured=len(rows), energy=float(energy),
         stability=stability, to_mean=float(unit @ effects.unit(RIVALS[0])), near=sorted(near, key=lambda one: -abs(one[1])),
         strongest=_strongest(effects, unit, length), raises=raised, lowers=lowered,
         removed={str(dose): share for dose, (share, _) in removed.items()}, removed_error=removed[1.0][1],
@@ -254,8 +256,8 @@ def _strongest(effects: Effects, unit: np.ndarray, length: float) -> list[Strong
     order = np.argsort(-np.abs(projection), kind="stable")[:STRONGEST]
     found = []
     for row in order:
-        first, second = effects.training_texts[row] if projection[row] > 0 else effects.training_texts[row][::-1]
-        found.append(StrongPair(text_0=first, text_1=second, times=float(abs(projection[row]) / length)))
+        first, second = effects.training_texts[row]
+        found.append(StrongPair(text_0=first, text_1=second, times=float(projection[row] / length)))
     return found
 
 
@@ -335,6 +337,11 @@ def caveats(card: VectorsCard) -> list[str]:
     found = []
     if card["held_out"] < FEWEST_PAIRS:
         found.append(f"Only {card['held_out']} pairs are held out: shares and effects on them say little.")
+    names, shares = card["about"]["names"], card["manifest"].get("orientation") == "given"
+    if names and shares and SHARED not in names and card["about"]["kind"] != SHARED:
+        found.append(
+            "By a test of flipped signs the pairs share no shift: nothing is known to change from the first texts to the second in all."
+        )
     found += _copies(card["vectors"])
     for one in card["vectors"]:
         found += [f"{one['name']} {said}" for said in _doubts(one)]
@@ -361,6 +368,11 @@ def _doubts(one: VectorCard) -> Iterator[str]:
     """What speaks against one vector, without its name."""
     if one["stability"] is not None and one["stability"] < NEAR_COPY:
         yield f"is not the same from every seed (cosine {one['stability']:.2f}): these pairs do not identify its direction."
+    if one["forward"] < MOSTLY:
+        yield (
+            f"goes one way in {one['forward']:.0%} of the training pairs that carry it and the other way in the rest: it tells them apart, but "
+            "adding it is not what turns first texts into second ones."
+        )
     if one["pairs"] < FEWEST_PAIRS:
         yield f"rests on {one['pairs']} training pairs only."
     if one["carriers"] < FEWEST_PAIRS:
@@ -371,10 +383,10 @@ def _doubts(one: VectorCard) -> Iterator[str]:
         return
     by_name = {rival["name"]: rival for rival in one["rivals"]}
     chance = next((rival["largest"] for rival in one["rivals"] if rival["largest"] is not None), None)
-    if chance is not None and removed <= max(chance, 0.0):
+    if chance is not None and removed - 2 * (error or 0.0) <= max(chance, 0.0):
         yield (
-            f"removes {removed:.0%} of the divergence at scale 1, no more than the best of {RANDOM} random directions ({chance:.0%}) or "
-            "none at all: added where it was read it hardly steers."
+            f"removes {removed:.0%} of the divergence at scale 1, not clearly more than the best of {RANDOM} random directions ({chance:.0%}) or "
+            "than none: added where it was read it hardly steers. Another layer may do better (make vectors: LAYER=resid_post.L)."
         )
     by_mean = by_name[RIVALS[0]]["removed"]
     if by_mean is not None and by_mean > removed + 2 * (error or 0.0):

@@ -33,7 +33,7 @@ class Diagnosis(TypedDict):
 
 
 class StrongPair(TypedDict):
-    """A pair that a vector tells most of, the way that the vector goes, and how far, in lengths of the vector."""
+    """A pair that a vector tells most of, as it was given, and how far it goes along it, in lengths of the vector; below 0 against it."""
 
     text_0: str
     text_1: str
@@ -57,6 +57,8 @@ class VectorCard(TypedDict):
     pairs: int
     forward: float
     forward_held_out: float | None
+    along: float
+    """share of all held-out pairs, as given, whose shift has a positive projection on the vector itself"""
     carriers: int
     """held-out pairs that carry it, by the code that training pairs are counted by"""
     measured: int

@@ -18,6 +18,8 @@ prompt = tokenizer("The weather today is", return_tensors="pt")
 with shiftscope.steer(model, "{path}", "{name}", scale=1.0):
     print(tokenizer.decode(model.generate(**prompt, max_new_tokens=20, do_sample=False)[0]))
 ```"""
+KEPT = 25
+"""characters that are shown of what two texts have in common"""
 CELL = 90
 """characters of a text in a table"""
 
@@ -43,7 +45,11 @@ def markdown(card: VectorsCard, diagnosis: Diagnosis, vectors: Path) -> str:
         *(one_vector(one) for one in card["vectors"]),
     ]
     if card["vectors"]:
-        use = USE.format(lm=about["lm"], path=vectors.parent, name=card["vectors"][0]["name"])
+        use = USE.format(
+            lm=about["lm"],
+            path=vectors.parent,
+            name=next(iter(card["about"]["correlations"]), card["vectors"][0]["name"]),
+        )
         parts += ["## Use", use]
     return "\n\n".join(parts) + "\n"
 
@@ -62,9 +68,14 @@ def rests_on(card: VectorsCard) -> str:
         f"the largest group has {counted(card['largest_group'], 'row')}.",
         f"{facts['rejected']} of {facts.get('rows', '?')} rows were left out.",
         *facts.get("rejected_reasons", []),
-        *([f"From `{columns[0]}` to `{columns[1]}`, as `{facts['template']}`."] if columns else []),
+        *([f"From `{columns[0]}` to `{columns[1]}`, {read_as(facts)}."] if columns else []),
     ]
     return listed(lines)
+
+
+def read_as(facts: Any) -> str:
+    """What the language model read."""
+    return "chat messages, joined by the model's own template" if facts.get("chat") else f"as `{facts['template']}`"
 
 
 def listed(lines: Any) -> str:
@@ -74,16 +85,17 @@ def listed(lines: Any) -> str:
 
 def summary(card: VectorsCard) -> str:
     """One row a vector, and what stands beside them."""
-    head = "| vector | pairs | go its way, held out | same from other seeds | cosine to mean difference | KL removed at 1 | mean difference | first PC | random (largest) | perplexity at 1 |"
-    rows = [head, "|---|" + "---:|" * 9]
+    head = "| vector | pairs | its code goes its way, held out | along it, all held out | same from other seeds | cosine to mean difference | KL removed at 1 | mean difference | first PC | random (largest) | perplexity at 1 |"
+    rows = [head, "|---|" + "---:|" * 10]
     for one in card["vectors"]:
         rivals = {rival["name"]: rival for rival in one["rivals"]}
         others = [rivals.get(name, {}).get("removed") for name in ("mean difference", "first principal component")]
         random = next((rival["largest"] for rival in one["rivals"] if rival["largest"] is not None), None)
         cells = [
-            one["name"],
+            named(one["name"], card["about"]["correlations"]),
             str(one["pairs"]),
             share(one["forward_held_out"]) + f" of {one['carriers']}",
+            share(one["along"]),
             plain(one["stability"]),
             plain(one["to_mean"]),
             share(one["removed"]["1.0"]) + ("" if one["removed_error"] is None else f" ± {one['removed_error']:.0%}"),
@@ -102,9 +114,8 @@ def summary(card: VectorsCard) -> str:
 
 def one_vector(one: VectorCard) -> str:
     """All that is known of one vector."""
-    pairs = "\n".join(
-        f"| {cell(pair['text_0'])} | {cell(pair['text_1'])} | {pair['times']:.1f} |" for pair in one["strongest"]
-    )
+    shown = [(*differing(pair["text_0"], pair["text_1"]), pair["times"]) for pair in one["strongest"]]
+    pairs = "\n".join(f"| {cell(first)} | {cell(second)} | {times:.1f} |" for first, second, times in shown)
     doses = "\n".join(
         f"| {dose} | {share(one['removed'][dose])} | {price(one['perplexity'][dose])} |" for dose in one["removed"]
     )
@@ -119,6 +130,20 @@ def one_vector(one: VectorCard) -> str:
             f"| scale | KL removed | perplexity |\n|---:|---:|---:|\n{doses}",
         ]
     )
+
+
+def named(name: str, correlations: dict[str, float]) -> str:
+    """A vector's name, with the correlation that gave it that."""
+    return name if name not in correlations else f"{name} (r {correlations[name]:.2f})"
+
+
+def differing(first: str, second: str) -> tuple[str, str]:
+    """Two texts without a long beginning that both have, of which the end is kept."""
+    common = next(
+        (place for place, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
+    start = max(0, common - KEPT) if common > CELL // 2 else 0
+    return ("…" * bool(start)) + first[start:], ("…" * bool(start)) + second[start:]
 
 
 def tokens(names: list[str]) -> str:

@@ -148,10 +148,20 @@ def _decoded(path: Path, content: bytes, encoding: str | None) -> str:
     return text
 
 
-def likely_encoding(path: Path) -> str:
-    """The encoding that a file which is no UTF-8 most probably has, as Python calls it; empty if it cannot be told."""
+def likely_encodings(path: Path) -> dict[str, str]:
+    """What a file which is no UTF-8 may be in, as Python calls it, and how its first accent is read so: Windows' first, then a guess."""
     from charset_normalizer import from_bytes
 
     with path.open("rb") as opened:
-        best = from_bytes(opened.read(1 << 20)).best()
-    return "" if best is None or best.encoding in ("ascii", "utf_8") else best.encoding
+        content = opened.read(1 << 20)
+    place = next((place for place, byte in enumerate(content) if byte > 127), 0)
+    sample = content[max(0, place - 6) : place + 6].replace(b"\n", b" ").replace(b"\r", b" ")
+    best = from_bytes(content).best()
+    guesses = ["cp1252", *([best.encoding] if best is not None else [])]
+    found = {}
+    for name in guesses:
+        try:
+            found.setdefault(name, sample.decode(name))
+        except UnicodeDecodeError:
+            continue
+    return {name: text for name, text in found.items() if name not in ("ascii", "utf_8")}

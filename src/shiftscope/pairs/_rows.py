@@ -129,7 +129,9 @@ def chat_in(usable: list[FileRow], names: tuple[str, str], template: str) -> boo
     if True in kinds and template != "{text}":
         raise ShiftScopeError("chat messages are joined by the model's own chat template: leave `template` out")
     if True in kinds:
-        logger.warning("texts are chat messages, which the language model's chat template joins")
+        logger.warning(
+            "texts are chat messages, which the language model's chat template joins; they are read where the last message ends"
+        )
     return True in kinds
 
 

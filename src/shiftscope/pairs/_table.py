@@ -10,7 +10,7 @@ from typing import Any
 
 from shiftscope.errors import ShiftScopeError
 from shiftscope.files import read_parquet
-from shiftscope.pairs._content import Content, likely_encoding, read_content
+from shiftscope.pairs._content import Content, likely_encodings, read_content
 from shiftscope.pairs._csv import SEPARATORS, Record, read_csv, usable_columns
 from shiftscope.pairs._json import read_json_rows
 from shiftscope.texts import broken_byte, parquet_cells
@@ -206,9 +206,9 @@ def _check_encoding(path: Path, table: Table) -> None:
                 continue  # written as an escape, which says nothing about the file's bytes
             first = first or f"row {row.number}, column {name}, {broken}"
     if first:
-        guess = likely_encoding(path)
-        probably = f" but probably {guess}" if guess else ""
-        say = f"say `encoding: {guess}` if that is right, or " if guess else ""
+        read = ", ".join(f"{name} reads {text!r}" for name, text in likely_encodings(path).items())
+        probably = f"; {read}" if read else ""
+        say = "say `encoding: …` as is right (make vectors: ENCODING=…), or " if read else ""
         raise ShiftScopeError(f"{path} is not UTF-8{probably} ({first}, and no valid accent anywhere): {say}save the file as UTF-8")  # fmt: skip
 
 

@@ -272,7 +272,13 @@ def _check_texts(
         ShiftScopeError: names the column and what helps.
     """
     others = [name for name in table.columns if name not in names and _columns.holds_text(table, name)]
-    template = f"; with a column that differs, such as template: '{{{others[0]}}} {{text}}', they do" if others else ""
+    spaced = all(str(_columns.cell_of(row, name))[:1].isspace() for row in usable for name in names)
+    named = f"{{{others[0]}}}{'' if spaced else ' '}{{text}}" if others else ""
+    template = (
+        f"; with a column that differs, such as template: '{named}' (make vectors: TEMPLATE='{named}'), they do"
+        if others
+        else ""
+    )
     for place, name in enumerate(names):
         values = {str(_columns.cell_of(row, name)) for row in usable}
         if all(map(_columns.is_number, values)):

@@ -81,7 +81,13 @@ def steer(
     from shiftscope.activations.layers import check_layers
 
     by_name, read_at = _vectors(vectors)
-    where = layer or read_at
+    where = layer if layer is not None else read_at
+    if where is not None and not isinstance(where, str):
+        raise ShiftScopeError(
+            f"layer={where!r} is no name of a layer: write layer='resid_post.{where}', or 'final_norm'"
+        )
+    if not isinstance(scale, (int, float)):
+        raise ShiftScopeError(f"scale={scale!r} is not a number")
     if where is None:
         raise ShiftScopeError(
             "these vectors do not say where they were read: pass layer='final_norm' or 'resid_post.L'"
@@ -110,5 +116,9 @@ def _vectors(given: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], 
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
         raise ShiftScopeError(f"{path} does not exist: give a file of steering vectors, or its folder")
+    if path.suffix == ".json":
+        raise ShiftScopeError(
+            f"{path} only describes vectors: give {path.with_suffix('.safetensors').name}, or the folder"
+        )
     arrays, about = read_tensors(path)
     return arrays, about.get("layer")

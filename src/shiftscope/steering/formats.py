@@ -79,6 +79,6 @@ def behind_block(vectors: str | Path, name: str) -> tuple[int, np.ndarray]:
     if not layer.startswith("resid_post."):
         raise ShiftScopeError(
             f"{name} was read at {layer or 'an unknown layer'}, and these packages add vectors behind a block: learn it with "
-            "`layer: resid_post.L` of the language model in the config"
+            "`layer: resid_post.L` of the language model in the config (make vectors: LAYER=resid_post.L)"
         )
     return int(layer.partition(".")[2]), arrays[name]
