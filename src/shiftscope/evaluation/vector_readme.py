@@ -124,7 +124,7 @@ def one_vector(one: VectorCard) -> str:
         [
             f"### {one['name']}",
             f"Length {one['length']:.2f}; {one['energy']:.0%} of the training shifts' energy lies along it; {one['forward']:.0%} of the "
-            f"{one['pairs']} training pairs that carry it go its way. Cosines to the others: {near}.",
+            f"{one['pairs']} training pairs that carry it go its way, by its code. Cosines to the others: {near}.",
             f"Raises {tokens(one['raises'])}; lowers {tokens(one['lowers'])}.",
             f"| from | to | lengths |\n|---|---|---:|\n{pairs}",
             f"| scale | KL removed | perplexity |\n|---:|---:|---:|\n{doses}",
