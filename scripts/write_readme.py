@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from shiftscope.evaluation.vector_card_file import read_card, read_diagnosis
-from shiftscope.evaluation.vector_readme import markdown
 from shiftscope.files import write_text
+from shiftscope.report.vector_readme import markdown
 from shiftscope.workflow.job import run
 
 

@@ -185,7 +185,7 @@ def test_formats_are_written_and_read_by_one_module():
         {one.relative_to(HOUSE).as_posix() for one in MODULES if re.search(calls, without_words(one))}
         for calls in (r"\b(?:write_tensors|write_stacked|save_file)\(", r"\b(?:read_tensors|load_file|safe_open)\(")
     )
-    assert writes == reads - {"steering/apply.py", "steering/formats.py"} == {
+    assert writes == reads - {"steering/apply.py"} == {
         "files.py", "pair_embeddings.py", "models.py", "steering/vectors.py",
         "activations/last_token.py", "steering/likelihood.py", "training/constrained.py", "training/language_model.py",
         "training/masked.py", "simulations/base.py", "training/streamed.py",

@@ -24,9 +24,9 @@ from shiftscope.evaluation.vector_card import (
     card_of,
     caveats,
 )  # fmt: skip
-from shiftscope.evaluation.vector_readme import differing, markdown
 from shiftscope.files import write_json, write_tensors
 from shiftscope.pair_embeddings import PairEmbeddings, write_embeddings
+from shiftscope.report.vector_readme import differing, markdown
 from shiftscope.report.vectors import render_vectors
 from shiftscope.steering import likelihood, next_law
 from shiftscope.steering.next_law import NextLaw

@@ -23,6 +23,7 @@ from shiftscope.evaluation.base import random_directions
 from shiftscope.evaluation.vector_card_file import DOSES, Rival, StrongPair, VectorCard, VectorsCard
 from shiftscope.files import read_json, read_parquet
 from shiftscope.kinds import Strict
+from shiftscope.metrics.causal import divergences
 from shiftscope.metrics.truthfulness import perplexity
 from shiftscope.pair_embeddings import PairEmbeddings, read_embeddings, training_pairs
 from shiftscope.steering.likelihood import Text, log_probabilities
@@ -171,16 +172,11 @@ class Removal:
     def __init__(self, effects: Effects, rows: Sequence[int]) -> None:
         self.effects, self.rows = effects, rows
         self.target = np.exp(effects.law(rows, 1, None).astype(np.float64))
-        self.without = self._nats(effects.law(rows, 0, None))
-
-    def _nats(self, log_law: np.ndarray) -> np.ndarray:
-        """KL(target ‖ law) of every pair `[n]`, in nats."""
-        logs = np.log(np.where(self.target > 0, self.target, 1))
-        return (self.target * (logs - log_law)).sum(1)
+        self.without = divergences(self.target, effects.law(rows, 0, None))
 
     def by(self, vector: np.ndarray, dose: float = 1.0) -> tuple[float | None, float | None]:
         """The share that is gone, below 0 if it has grown, and its standard error over pairs (jackknife)."""
-        under, n = self._nats(self.effects.law(self.rows, 0, vector, dose)), len(self.rows)
+        under, n = divergences(self.target, self.effects.law(self.rows, 0, vector, dose)), len(self.rows)
         if self.without.sum() <= 0:
             return None, None
         left = under.sum() / self.without.sum()

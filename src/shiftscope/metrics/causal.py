@@ -61,9 +61,14 @@ STEERED_FLUENCY = Metric(
 
 def divergence(target: np.ndarray, log_law: np.ndarray) -> float:
     """Mean KL(target ‖ law) in nats over texts, of probabilities `[n, tokens]` and log-probabilities `[n, tokens]`."""
+    return float(divergences(target, log_law).mean())
+
+
+def divergences(target: np.ndarray, log_law: np.ndarray) -> np.ndarray:
+    """The same of every text, `[n]`."""
     target = target.astype(np.float64)
     logs = np.log(np.where(target > 0, target, 1))
-    return float((target * (logs - log_law)).sum(1).mean())
+    return (target * (logs - log_law)).sum(1)
 
 
 def removed(target: np.ndarray, unsteered: np.ndarray, steered: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from shiftscope.evaluation.vector_card_file import DOSES, Diagnosis, VectorCard, VectorsCard, read_card, read_diagnosis
 from shiftscope.report.templating import FOLDER, environment, static
+from shiftscope.report.vector_readme import share
 
 VECTOR_TEMPLATES = [FOLDER / name for name in ("vectors.html", "head.html", "page.css", "latents.css")]
 """files the page is made of besides Python: a rule that writes it declares them as its code"""
@@ -64,11 +65,10 @@ def render_vectors(
         for card, diagnosis, file in zip(cards, diagnoses, vectors, strict=True)
     ]
     filled = environment()
-    filled.filters |= {"share": _share, "plain": _plain, "token": _token}
+    filled.filters |= {"share": share, "plain": _plain, "token": _token}
     return filled.get_template("vectors.html").render(
         places=shown,
         figure=figure[0].read_text(encoding="utf-8") if figure else "",
-        doses=[str(dose) for dose in DOSES],
         report=os.path.relpath(report, page.parent),
         width=WIDTH,
         height=HEIGHT,
@@ -87,7 +87,7 @@ def _curves(one: VectorCard) -> list[Curve]:
     found = []
     if all(value is not None for value in removed):
         drawn = [max(value, -1.0) for value in removed]
-        found.append(_curve("KL removed", [0.0, *drawn], 0.0, [_share(value) for value in removed]))
+        found.append(_curve("KL removed", [0.0, *drawn], 0.0, [share(value) for value in removed]))
     perplexity = [one["perplexity"][str(dose)] for dose in DOSES]
     if any(value is None for value in perplexity):
         return found
@@ -106,10 +106,6 @@ def _curve(title: str, values: Sequence[float], base: float, told: list[str]) ->
     words = ", ".join(f"{dose:g}: {text}" for dose, text in zip(DOSES, told, strict=True))
     height = round(HEIGHT - 4 - (HEIGHT - 8) * (base - low) / (high - low), 1)
     return Curve(title, " ".join(f"{x},{y}" for x, y in dots), dots, height, words)
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
 
 
 def _plain(value: float | None) -> str:

@@ -80,7 +80,7 @@ def steer(
 
     from shiftscope.activations.layers import check_layers
 
-    by_name, read_at = _vectors(vectors)
+    by_name, read_at = opened(vectors)
     where = layer if layer is not None else read_at
     if where is not None and not isinstance(where, str):
         raise ShiftScopeError(
@@ -106,8 +106,12 @@ def steer(
         yield model
 
 
-def _vectors(given: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
-    """Vectors by name, and the layer at which they were read, if that is known."""
+def opened(given: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """Vectors by name, of a file or the folder that it lies in, and the layer at which they were read, if that is known.
+
+    Raises:
+        ShiftScopeError: there is no such file.
+    """
     from shiftscope.files import read_tensors
 
     if isinstance(given, Mapping):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shiftscope.errors import ShiftScopeError, unknown
-from shiftscope.files import atomic, read_tensors
-from shiftscope.steering.apply import FILE
+from shiftscope.files import atomic
+from shiftscope.steering.apply import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,12 +71,10 @@ def behind_block(vectors: str | Path, name: str) -> tuple[int, np.ndarray]:
     Raises:
         ShiftScopeError: no vector has that name, or it was read after the final norm, where no block is.
     """
-    path = Path(vectors).expanduser()
-    arrays, about = read_tensors(path / FILE if path.is_dir() else path)
+    arrays, layer = opened(vectors)
     if name not in arrays:
         raise ShiftScopeError(unknown(f"vector {name!r}", name, arrays))
-    layer = about.get("layer", "")
-    if not layer.startswith("resid_post."):
+    if not (layer or "").startswith("resid_post."):
         raise ShiftScopeError(
             f"{name} was read at {layer or 'an unknown layer'}, and these packages add vectors behind a block: learn it with "
             "`layer: resid_post.L` of the language model in the config (make vectors: LAYER=resid_post.L)"

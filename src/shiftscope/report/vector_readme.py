@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shiftscope.evaluation.vector_card_file import Diagnosis, VectorCard, VectorsCard
+from shiftscope.tables.numbers import count
 
 USE = """\
 ```python
@@ -29,7 +30,7 @@ def markdown(card: VectorsCard, diagnosis: Diagnosis, vectors: Path) -> str:
     about = card["about"]
     parts = [
         f"# Steering vectors of {about['dataset']} on {about['lm']}",
-        f"{counted(len(card['vectors']), 'vector')} of {card['width']} numbers, read at `{about['layer']}`, learned by `{about['variant']}`"
+        f"{count(len(card['vectors']), 'vector')} of {card['width']} numbers, read at `{about['layer']}`, learned by `{about['variant']}`"
         + (f": it {about['recommended']}." if about.get("recommended") else "."),
         "## What they rest on",
         rests_on(card),
@@ -54,18 +55,13 @@ def markdown(card: VectorsCard, diagnosis: Diagnosis, vectors: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 vector`, `2 vectors`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def rests_on(card: VectorsCard) -> str:
     """How many rows were used, and how they were split."""
     facts, counts = card["manifest"], card["manifest"]["counts"]
     columns = facts.get("text_columns")
     lines = [
         f"{counts['train']} pairs to learn from and {counts['test']} held out ({counts['test'] / (counts['train'] + counts['test']):.0%}); "
-        f"the largest group has {counted(card['largest_group'], 'row')}.",
+        f"the largest group has {count(card['largest_group'], 'row')}.",
         f"{facts['rejected']} of {facts.get('rows', '?')} rows were left out.",
         *facts.get("rejected_reasons", []),
         *([f"From `{columns[0]}` to `{columns[1]}`, {read_as(facts)}."] if columns else []),
